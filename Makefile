@@ -1,0 +1,37 @@
+# port843: "make test" does everything on a fresh machine with Go.
+
+GO          ?= go
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+FUZZTIME    ?= 60s
+LEFT_OUT    := $(CURDIR)/bin/left-out.txt
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: build test lint fuzz bench tools
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/port843 ./cmd/port843
+
+test: tools lint
+	@mkdir -p bin && rm -f '$(LEFT_OUT)'
+	PORT843_LEFT_OUT='$(LEFT_OUT)' $(GO) test -race -timeout 20m ./...
+	@if [ -s '$(LEFT_OUT)' ]; then echo 'left out on this machine:'; sort -u '$(LEFT_OUT)'; fi
+
+# tools installs the real servers and programs that the tests talk to. Without
+# root or a package manager it says so, and the tests name what they left out.
+tools:
+	@scripts/install-test-tools
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'd: $$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=freebsd $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@scripts/vulncheck '$(GOVULNCHECK)'
+
+# fuzz runs each fuzz target for FUZZTIME; a new failure lands in testdata.
+fuzz:
+	@scripts/fuzz '$(FUZZTIME)'
