@@ -252,7 +252,7 @@ func (s *scanner) attributes(limit int, element string) []Attr {
 
 // skipJunk moves behind bytes that belong to no attribute.
 func (s *scanner) skipJunk(limit int) {
-	for s.off++; s.off < limit; s.off++ {
+	for s.off = min(s.off+1, limit); s.off < limit; s.off++ {
 		if c := s.src[s.off]; isSpace(c) || c == '>' || c == '<' || c == '/' || nameLen(s.src[s.off:s.off+1]) > 0 {
 			return
 		}
