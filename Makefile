@@ -10,7 +10,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 .PHONY: build test lint fuzz bench tools
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/port843 ./cmd/port843
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.buildVersion=$(VERSION)' -o bin/port843 ./cmd/port843
 
 test: tools lint
 	@mkdir -p bin && rm -f '$(LEFT_OUT)'

@@ -68,6 +68,12 @@ const (
 	CodeMetaKind       Code = "meta-policy-kind"
 )
 
+// What is not wrong, but makes some client stumble.
+const (
+	CodeLong  Code = "long"
+	CodeRange Code = "port-range"
+)
+
 // Effect is what a problem does to the policy.
 type Effect uint8
 
@@ -101,6 +107,15 @@ type Problem struct {
 	Attribute string // the attribute it concerns, where there is one
 	Value     string // as written; escape it before it is shown
 	Msg       string // what is wrong; fit to be shown
+}
+
+// In returns the problem as one line that begins with the file's name, as
+// compilers write it: path:line:column: what is wrong.
+func (p *Problem) In(path string) string {
+	if p.Pos.IsValid() {
+		return path + ":" + p.Error()
+	}
+	return path + ": " + p.Error()
 }
 
 // Error returns line:column, what is wrong and where, fit to be shown. It does

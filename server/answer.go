@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/port843/port843/policy"
 )
@@ -14,6 +17,7 @@ import (
 type Answer struct {
 	wire   []byte // the document and one NUL
 	policy *policy.Policy
+	noted  policy.Problems // that did not keep it from being served
 	digest string
 }
 
@@ -31,7 +35,7 @@ func NewAnswer(document []byte) (*Answer, error) {
 	}
 	wire := policy.Response(document)
 	sum := sha256.Sum256(wire[:len(wire)-1])
-	return &Answer{wire: wire, policy: p, digest: hex.EncodeToString(sum[:])}, nil
+	return &Answer{wire: wire, policy: p, noted: policy.ProblemsOf(err), digest: hex.EncodeToString(sum[:])}, nil
 }
 
 // PolicyAnswer makes an Answer of a policy that a program has made, in its
@@ -59,19 +63,24 @@ func (a *Answer) Document() []byte { return append([]byte(nil), a.wire[:len(a.wi
 // Digest returns the SHA-256 of the document, in hexadecimal.
 func (a *Answer) Digest() string { return a.digest }
 
-// Warnings returns what is not wrong but will trouble some client: the size,
-// and ranges of ports that Lightspark and Unity misread.
-func (a *Answer) Warnings() []string {
-	var out []string
+// Warnings returns what is not wrong but will trouble some client: what a
+// client ignores or stumbles over, the size, and ranges of ports that
+// Lightspark and Unity misread.
+func (a *Answer) Warnings() policy.Problems {
+	out := slices.Clone(a.noted)
+	note := func(code policy.Code, pos policy.Pos, format string, args ...any) {
+		out = append(out, &policy.Problem{Code: code, Effect: policy.EffectNoted, Pos: pos, Msg: fmt.Sprintf(format, args...)})
+	}
 	switch n := a.Size(); {
 	case n > policy.SafeSize:
-		out = append(out, fmt.Sprintf("the answer has %d bytes: over %d, Lightspark may stop reading in the middle and Unity cuts it off at 5,000", n, policy.SafeSize))
+		note(policy.CodeLong, policy.Pos{}, "the answer has %d bytes: over %d, Lightspark may stop reading in the middle of it, and Unity cuts it off at 5,000", n, policy.SafeSize)
 	case n > policy.AdvisedSize:
-		out = append(out, fmt.Sprintf("the answer has %d bytes: over %d, it does not fit one TCP segment everywhere", n, policy.AdvisedSize))
+		note(policy.CodeLong, policy.Pos{}, "the answer has %d bytes: over %d, it does not fit one TCP segment everywhere", n, policy.AdvisedSize)
 	}
 	for i := range a.policy.Rules {
-		if r := &a.policy.Rules[i]; !r.Ports.Portable() {
-			out = append(out, fmt.Sprintf("%s: the range in to-ports=%q is misread by Lightspark (its first port only) and by Unity (without its last)", r.PortsPos, r.Ports))
+		r := &a.policy.Rules[i]
+		if strings.Contains(r.PortsText, "-") && !r.Ports.IsAll() {
+			note(policy.CodeRange, r.PortsPos, "to-ports=%q: of a range Lightspark honours the first port only, and Unity leaves the last one out", r.PortsText)
 		}
 	}
 	return out
@@ -82,16 +91,15 @@ func (a *Answer) Warnings() []string {
 type Policies struct {
 	Default *Answer
 	// ByAddress is by the local address that the client connected to, IPv4
-	// ones not mapped into IPv6. It costs one system call an exchange where
-	// it is not empty. The map must not be changed after it was handed over.
+	// ones not mapped into IPv6. The map must not be changed after it was
+	// handed over.
 	ByAddress map[netip.Addr]*Answer
 }
 
-// forLocal returns the answer for a connection to a local address, which is
-// looked up only where it matters.
-func (p *Policies) forLocal(local func() netip.Addr) *Answer {
+// For returns the answer for a connection that came in on a local address.
+func (p *Policies) For(local net.Addr) *Answer {
 	if len(p.ByAddress) > 0 {
-		if a := p.ByAddress[local().Unmap().WithZone("")]; a != nil {
+		if a := p.ByAddress[addrOf(local).Addr().Unmap().WithZone("")]; a != nil {
 			return a
 		}
 	}

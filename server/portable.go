@@ -67,7 +67,7 @@ func (l *Listener) handle(c net.Conn) {
 	}
 	answered := false
 	o := Exchange(stream, nil, func() *Answer {
-		return l.policies.Load().forLocal(func() netip.Addr { return addrOf(c.LocalAddr()).Addr() })
+		return l.policies.Load().For(c.LocalAddr())
 	}, func() {
 		answered = true
 		l.counters.ended[Answered].Add(1)

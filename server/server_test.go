@@ -383,9 +383,10 @@ func TestAnswerWarnings(t *testing.T) {
 		{ruleA, ""},
 		{strings.Repeat(ruleA, 25), "TCP segment"},
 		{strings.Repeat(ruleA, 90), "Lightspark may stop"},
-		{`<allow-access-from domain="a.example" to-ports="9000-9099"/>`, "misread"},
+		{`<allow-access-from domain="a.example" to-ports="9000-9099"/>`, "Unity leaves the last one out"},
+		{`<unknown/>`, "no such element"},
 	} {
-		got := strings.Join(answer(t, c.rules).Warnings(), "\n")
+		got := answer(t, c.rules).Warnings().Error()
 		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%.60s: warnings %q, want one with %q", c.rules, got, c.want)
 		}

@@ -10,8 +10,9 @@ import (
 // of its own.
 func newRoot(s cli.Streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "port843",
-		Short: "Socket policies for Flash: serve, build, check, lint, audit",
+		Use:     "port843",
+		Version: version(),
+		Short:   "Socket policies for Flash: serve, build, check, lint, audit",
 		Long: `port843 answers one question for a whole machine: who may connect to what?
 
 It serves the answer on port 843 to Flash Player and its successors, and it
@@ -20,6 +21,8 @@ builds, checks, compares and audits such answers.
 Exit codes: 0 yes or done, 1 the answer is no, 2 used wrongly or could not
 be done. Each verb's help says what "no" means for it.`,
 	}
-	root.AddCommand()
+	root.AddCommand(
+		newServe(s),
+	)
 	return root
 }

@@ -1,0 +1,216 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/port843/port843/internal/metrics"
+	"github.com/port843/port843/server"
+)
+
+// Status is what /status tells, and what the metrics are made of.
+type Status struct {
+	Version   string           `json:"version"`
+	Started   time.Time        `json:"started"`
+	Status    string           `json:"status"` // "ok" or "degraded"
+	Reasons   []string         `json:"reasons,omitempty"`
+	Ready     bool             `json:"ready"`
+	User      string           `json:"user"`
+	Limits    StatusLimits     `json:"limits"`
+	Listeners []StatusListener `json:"listeners"`
+	Sources   []SourceState    `json:"sources"`
+}
+
+// StatusLimits are the limits in force.
+type StatusLimits struct {
+	DeadlineSeconds float64 `json:"deadline_seconds"`
+	MaxConnections  int     `json:"max_connections"`
+	MaxPerAddress   int     `json:"max_per_address"`
+}
+
+// StatusListener is one listening socket.
+type StatusListener struct {
+	Address      string            `json:"address"`
+	Source       string            `json:"source"`
+	Digest       string            `json:"digest"`
+	Bytes        int               `json:"bytes"`
+	Accepted     uint64            `json:"accepted"`
+	Open         int64             `json:"open"`
+	AcceptErrors uint64            `json:"accept_errors"`
+	Outcomes     map[string]uint64 `json:"outcomes"`
+
+	stats server.Stats
+}
+
+// status takes a snapshot.
+func (d *daemon) status() Status {
+	limits := d.server.Limits()
+	s := Status{
+		Version: d.o.Version, Started: d.started, Ready: d.ready.Load(), User: d.user,
+		Limits: StatusLimits{limits.Deadline.Seconds(), limits.MaxConnections, limits.MaxPerAddress},
+	}
+	for i, l := range d.server.Listeners() {
+		stats := l.Stats()
+		answer := l.Policies().Default
+		row := StatusListener{
+			Address: l.Addr().String(), Source: d.sockets[i].keeper.source.String(),
+			Digest: answer.Digest(), Bytes: answer.Size(),
+			Accepted: stats.Accepted, Open: stats.Open, AcceptErrors: stats.AcceptErrors,
+			Outcomes: map[string]uint64{}, stats: stats,
+		}
+		for _, o := range server.Outcomes() {
+			row.Outcomes[o.String()] = stats.Ended[o]
+		}
+		s.Listeners = append(s.Listeners, row)
+	}
+	for _, k := range d.keepers {
+		state := k.snapshot()
+		s.Sources = append(s.Sources, state)
+		if state.Error != "" {
+			s.Reasons = append(s.Reasons, "reload refused, the last good policy stays in service: "+state.Error)
+		}
+		s.Reasons = append(s.Reasons, state.Refused...)
+	}
+	if !s.Ready {
+		s.Reasons = append(s.Reasons, "not every listener serves")
+	}
+	s.Status = "ok"
+	if len(s.Reasons) > 0 {
+		s.Status = "degraded"
+	}
+	return s
+}
+
+func (d *daemon) metricsSnapshot() metrics.Snapshot {
+	st := d.status()
+	m := metrics.Snapshot{Version: st.Version, Limits: d.server.Limits(), Healthy: st.Status == "ok"}
+	for _, l := range st.Listeners {
+		m.Listeners = append(m.Listeners, metrics.Listener{Address: l.Address, Stats: l.stats, Digest: l.Digest, Bytes: l.Bytes})
+	}
+	for _, x := range st.Sources {
+		m.Sources = append(m.Sources, metrics.Source{
+			Name: x.Name, Reloads: x.Reloads, Refusals: x.Refusals,
+			LastRefused: x.Error != "" || len(x.Refused) > 0, Since: x.Since,
+		})
+	}
+	return m
+}
+
+// adminHandler serves what is to be seen of the service.
+func (d *daemon) adminHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.New(d.metricsSnapshot), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, d.status()) })
+	mux.HandleFunc("GET /healthz", d.health)
+	mux.HandleFunc("GET /readyz", d.readiness)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprint(w, "port843\n\n/status\n/healthz\n/readyz\n/metrics\n/debug/pprof/\n")
+	})
+	return d.guard(mux)
+}
+
+// health is 200 while all is well. While the service does its work but
+// something is to be looked at, such as a refused reload, it is 503 and says
+// what; a supervisor that would restart the service for it should ask /readyz.
+func (d *daemon) health(w http.ResponseWriter, _ *http.Request) {
+	s := d.status()
+	code := http.StatusOK
+	if s.Status != "ok" {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, map[string]any{"status": s.Status, "reasons": s.Reasons})
+}
+
+// readiness is 200 while every listener serves.
+func (d *daemon) readiness(w http.ResponseWriter, _ *http.Request) {
+	if !d.ready.Load() {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"ready": true})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // the client is gone: nobody to tell
+}
+
+// guard refuses requests for another host's name: a page of somebody else
+// whose name was made to lead here (DNS rebinding) must not read the status.
+func (d *daemon) guard(next http.Handler) http.Handler {
+	own, _, _ := net.SplitHostPort(d.o.Admin)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		host = trimBrackets(host)
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && host != own {
+			http.Error(w, "this is not the host that was asked for", http.StatusMisdirectedRequest)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func trimBrackets(host string) string {
+	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
+		return host[1 : len(host)-1]
+	}
+	return host
+}
+
+// serveAdmin serves the admin pages until ctx ends.
+func (d *daemon) serveAdmin(ctx context.Context) error {
+	srv := &http.Server{
+		Handler:           d.adminHandler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := srv.Serve(d.admin); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the admin address: %w", err)
+	}
+	return nil
+}
+
+// checkAdmin refuses an admin address that others than this machine reach,
+// unless that was asked for.
+func checkAdmin(address string, exposed bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--admin %q is not an address with a port: %w", address, err)
+	}
+	addr, err := netip.ParseAddr(host)
+	if exposed || host == "localhost" || err == nil && addr.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--admin %s: others than this machine could read the metrics and profile the process", address)
+}

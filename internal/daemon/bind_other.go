@@ -1,0 +1,11 @@
+//go:build !unix
+
+package daemon
+
+import (
+	"errors"
+	"syscall"
+)
+
+func isInUse(err error) bool         { return errors.Is(err, syscall.Errno(10048)) }
+func isNoSuchAddress(err error) bool { return errors.Is(err, syscall.Errno(10049)) }

@@ -1,0 +1,349 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/port843/port843/policy"
+	"github.com/port843/port843/server"
+)
+
+// Listen is an address to serve on and where its policies come from. Several
+// may share a source; it is then loaded once.
+type Listen struct {
+	Address string // as CleanAddress returns it
+	Source  Source
+}
+
+// Options of [Run].
+type Options struct {
+	// Listens are the addresses to serve on; at least one. Where they are the
+	// default and not anybody's choice, Named is false: then, if the privilege
+	// for the port is lacking, FallbackPort is used, and sockets from systemd
+	// stand in for them.
+	Listens []Listen
+	Named   bool
+
+	Limits server.Limits
+	Admin  string // address and port of the admin pages; empty: none
+	// AdminExposed lets Admin be another address than loopback. Whoever
+	// reaches it reads the metrics and can profile the process.
+	AdminExposed bool
+
+	User string // whom to become when started as root; empty: port843 or nobody
+	// KeepRoot lets the process go on as root. Whoever breaks in is root then.
+	KeepRoot bool
+
+	Log        *slog.Logger
+	Version    string
+	Executable string // what a take-over starts; empty: this binary
+}
+
+// shutdownGrace is how long exchanges in flight may go on beyond their own
+// deadline when the service leaves.
+const shutdownGrace = time.Second
+
+// signals are the channels of the signals that the service knows; nil where
+// the system has none.
+type signals struct{ reload, takeover chan os.Signal }
+
+// daemon is one run of the service.
+type daemon struct {
+	o       Options
+	log     *slog.Logger
+	named   bool
+	started time.Time
+	signals signals
+
+	listens []struct {
+		Address string
+		keeper  *keeper
+	}
+	keepers     []*keeper // one a source
+	sockets     []bound
+	admin       net.Listener
+	predecessor *os.File // where to say that this process serves; nil without a take-over
+	server      *server.Server
+	user        string
+	ready       atomic.Bool
+}
+
+// bound is a listening socket with the keeper of its policies.
+type bound struct {
+	ln     net.Listener
+	keeper *keeper
+}
+
+// load reads every source once and checks the options.
+func load(o Options) (*daemon, error) {
+	if o.Admin != "" {
+		if err := checkAdmin(o.Admin, o.AdminExposed); err != nil {
+			return nil, err
+		}
+	}
+	d := &daemon{o: o, log: o.Log, named: o.Named, started: time.Now()}
+	bySource := map[Source]*keeper{}
+	for _, l := range o.Listens {
+		k := bySource[l.Source]
+		if k == nil {
+			var err error
+			if k, err = newKeeper(l.Source, d.log); err != nil {
+				return nil, err
+			}
+			bySource[l.Source] = k
+			d.keepers = append(d.keepers, k)
+		}
+		d.listens = append(d.listens, struct {
+			Address string
+			keeper  *keeper
+		}{l.Address, k})
+	}
+	return d, nil
+}
+
+// Checked is what [Check] found: what would be served.
+type Checked struct {
+	Address  string
+	Source   string
+	Answer   *server.Answer
+	Warnings []string
+	Refused  []string
+}
+
+// Check reads and checks every source without opening a socket.
+func Check(o Options) ([]Checked, error) {
+	d, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	var out []Checked
+	for _, l := range d.listens {
+		s := l.keeper.snapshot()
+		out = append(out, Checked{l.Address, s.Name, l.keeper.policies().Default, s.Warnings, s.Refused})
+	}
+	return out, nil
+}
+
+// Run serves until ctx ends, or until a successor has taken over. It returns
+// nil then, and an error where the service could not begin.
+func Run(ctx context.Context, o Options) error {
+	if o.Executable == "" {
+		o.Executable, _ = os.Executable() // without it a take-over fails, and says so
+	}
+	sig := listenForSignals()
+	d, err := load(o)
+	if err != nil {
+		return err
+	}
+	d.signals = sig
+	from, err := d.inherit()
+	if err != nil {
+		return err
+	}
+	if err := d.open(ctx, from); err != nil {
+		return err
+	}
+	p, err := d.dropPrivileges()
+	if err != nil {
+		return err
+	}
+	d.user = p.user
+	d.log.Info("privileges dropped", "user", p.user, "landlock", p.landlock, "notes", p.notes)
+	d.checkReadable(p.user)
+	return d.serve(ctx)
+}
+
+// paths returns every file that the sources read.
+func (d *daemon) paths() []string {
+	var out []string
+	for _, k := range d.keepers {
+		out = append(out, k.source.Paths()...)
+	}
+	return out
+}
+
+// serve runs the tasks and leaves in order.
+func (d *daemon) serve(ctx context.Context) error {
+	d.server = server.New(server.Options{Limits: d.o.Limits, Foreign: newSampler(d.log).foreign})
+	for _, s := range d.sockets {
+		l, err := d.server.Start(s.ln, s.keeper.policies())
+		if err != nil {
+			return err
+		}
+		s.keeper.attach(l)
+		a := s.keeper.policies().Default
+		d.log.Info("serving", "address", s.ln.Addr().String(), "source", s.keeper.source.String(), "digest", shortDigest(a), "bytes", a.Size(), "rules", len(a.Policy().Rules))
+	}
+	d.ready.Store(true)
+
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var tasks sync.WaitGroup
+	tasks.Go(func() { watch(running, d.keepers) })
+	tasks.Go(func() { d.reloads(running) })
+	successor := make(chan int, 1)
+	tasks.Go(func() {
+		if pid := d.takeovers(running); pid != 0 {
+			successor <- pid
+		}
+	})
+	tasks.Go(func() { d.watchdog(running) })
+	adminFailed := make(chan error, 1)
+	if d.admin != nil {
+		d.log.Info("admin pages", "address", d.admin.Addr().String())
+		tasks.Go(func() {
+			if err := d.serveAdmin(running); err != nil {
+				adminFailed <- err
+			}
+		})
+	}
+	if err := d.tellPredecessor(); err != nil {
+		d.log.Warn("the predecessor is gone already", "error", err)
+	}
+	d.notify(sd.SdNotifyReady)
+
+	select {
+	case <-ctx.Done():
+		d.log.Info("leaving: asked to")
+		d.notify(sd.SdNotifyStopping)
+	case pid := <-successor:
+		d.log.Info("leaving: a successor serves", "pid", pid)
+		d.notify("MAINPID=" + strconv.Itoa(pid))
+	case err := <-adminFailed:
+		d.log.Error("leaving: a task failed", "error", err)
+		stop()
+		tasks.Wait()
+		return errors.Join(err, d.leave())
+	}
+	stop()
+	tasks.Wait()
+	return d.leave()
+}
+
+// leave finishes the exchanges in flight, bounded.
+func (d *daemon) leave() error {
+	d.ready.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), d.server.Limits().Deadline+shutdownGrace)
+	defer cancel()
+	err := d.server.Shutdown(ctx)
+	var answered uint64
+	for _, l := range d.server.Listeners() {
+		answered += l.Stats().Ended[server.Answered]
+	}
+	d.log.Info("left", "answered", answered, "served_for", time.Since(d.started).Round(time.Second).String())
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // the last ones were cut off, as they would have been anyway
+	}
+	return err
+}
+
+// reloads reads every source anew at each SIGHUP.
+func (d *daemon) reloads(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.signals.reload:
+		}
+		d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+		for _, k := range d.keepers {
+			_ = k.reload("asked to") // logged and counted there
+		}
+		d.notify(sd.SdNotifyReady)
+	}
+}
+
+// watchdog tells systemd's watchdog that the process lives, where it asks.
+func (d *daemon) watchdog(ctx context.Context) {
+	every, err := sd.SdWatchdogEnabled(false)
+	if err != nil || every == 0 {
+		return
+	}
+	tick := time.NewTicker(every / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.notify(sd.SdNotifyWatchdog)
+		}
+	}
+}
+
+func (d *daemon) notify(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		d.log.Warn("systemd could not be notified", "state", strings.ReplaceAll(state, "\n", " "), "error", err)
+	}
+}
+
+// Lacks says what this system lacks of what the service does on Linux.
+func Lacks() []string {
+	switch runtime.GOOS {
+	case "linux":
+		return nil
+	case "windows":
+		return []string{
+			"no dropping of privileges: run it as an account that may do little",
+			"no reload or take-over by signal: a changed file is reloaded by itself",
+			"no systemd, no Landlock, no fast engine",
+		}
+	}
+	return []string{"no systemd, no Landlock, no fast engine; capabilities do not exist here"}
+}
+
+// AllowPolicy makes a policy of rules as "DOMAIN:PORTS". For port 843 it is the
+// master's last word (master-only), so that no client asks the destination
+// port in vain; on another port a site-control would make Lightspark drop the
+// whole file.
+func AllowPolicy(allow []string, servedFrom uint16) (*policy.Policy, []string, error) {
+	p := &policy.Policy{}
+	if servedFrom == policy.MasterPort {
+		p.Meta = policy.MetaMasterOnly
+	}
+	var warnings []string
+	var errs []error
+	for _, a := range allow {
+		rule, err := parseAllow(a)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.Rules = append(p.Rules, rule)
+		if low := rule.Ports.Intersect(policy.PortRanges(policy.PortRange{Lo: 1, Hi: 1023})); servedFrom >= 1024 && !low.IsEmpty() && !rule.Ports.IsAll() {
+			warnings = append(warnings, fmt.Sprintf("--allow %s: Flash Player takes ports below 1024 (%s) only from a policy that is served below 1024, not from %d", a, low, servedFrom))
+		}
+		if !rule.Ports.Portable() {
+			warnings = append(warnings, fmt.Sprintf("--allow %s: more than %d ports in a row stay a range, of which Lightspark honours the first port only and Unity leaves the last one out", a, policy.SmallRange))
+		}
+	}
+	return p, warnings, errors.Join(errs...)
+}
+
+func parseAllow(s string) (policy.Rule, error) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.HasSuffix(s, "]") || strings.HasPrefix(s[i+1:], "//") {
+		return policy.Rule{}, fmt.Errorf("--allow %q: ports are never implied, write DOMAIN:PORTS, such as '*.example.com:8080,9000-9002'", s)
+	}
+	d, err := policy.ParseDomain(s[:i])
+	if err != nil {
+		return policy.Rule{}, fmt.Errorf("--allow %q: %w", s, err)
+	}
+	ports, err := policy.ParsePorts(s[i+1:])
+	if err != nil {
+		return policy.Rule{}, fmt.Errorf("--allow %q: %w", s, err)
+	}
+	return policy.Rule{Domain: d, Ports: ports}, nil
+}

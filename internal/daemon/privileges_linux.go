@@ -1,0 +1,104 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+)
+
+// dropPrivileges gives up what the process has no use for once its sockets are
+// open: the user, every capability, the chance to gain any by running another
+// program, the file system but for some folders, and new TCP sockets.
+func (d *daemon) dropPrivileges() (privileges, error) {
+	var p privileges
+	if !d.o.KeepRoot {
+		if err := dropBounding(); err != nil {
+			p.notes = append(p.notes, "the bounding set of capabilities stays: "+err.Error())
+		}
+	}
+	name, err := becomeUser(d.o.User, d.o.KeepRoot)
+	if err != nil {
+		return p, err
+	}
+	p.user = name
+	if !d.o.KeepRoot {
+		if err := cap.NewSet().SetProc(); err != nil {
+			return p, fmt.Errorf("cannot drop the capabilities: %w", err)
+		}
+	}
+	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return p, fmt.Errorf("cannot set no_new_privs: %w", err)
+	}
+	p.landlock = d.landlock()
+	return p, nil
+}
+
+// dropBounding empties the bounding set, so that no program that is run later
+// can gain a capability from its file. It needs a privilege itself; without
+// it no_new_privs says the same.
+func dropBounding() error {
+	caps := cap.GetProc()
+	if has, err := caps.GetFlag(cap.Effective, cap.SETPCAP); err != nil || !has {
+		return nil
+	}
+	for v := cap.Value(0); v < cap.MaxBits(); v++ {
+		if has, err := cap.GetBound(v); err != nil || !has {
+			continue
+		}
+		if err := cap.DropBound(v); err != nil {
+			return fmt.Errorf("%s: %w", v, err)
+		}
+	}
+	return nil
+}
+
+// systemFolders are what a successor needs of the system to start (see
+// handOver): a dynamically linked binary loads its libraries. They hold no
+// secrets and are opened read-only.
+var systemFolders = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"}
+
+// landlock closes the file system but for the folders of the policies, of the
+// binary and of the system's libraries, all read-only, and the process's own
+// page in /proc for its metrics. New TCP sockets are refused too; those that
+// are open stay. It returns what is in force, for the log.
+func (d *daemon) landlock() string {
+	abi := landlockABI()
+	if abi < 1 {
+		return "not in force: this kernel has no Landlock, or it is turned off"
+	}
+	read := append(folders(d.paths()), filepath.Dir(d.o.Executable), "/proc/self")
+	read = append(read, systemFolders...)
+	read = slices.DeleteFunc(read, func(dir string) bool {
+		_, err := os.Stat(dir)
+		return err != nil
+	})
+	// The version is the last that only knows the file system and TCP: later
+	// ones would close the socket that systemd is notified on.
+	config := landlock.V7.BestEffort()
+	if err := config.RestrictPaths(
+		landlock.RODirs(read...).IgnoreIfMissing(),
+		landlock.ROFiles("/etc/ld.so.cache").IgnoreIfMissing(),
+		landlock.RWFiles("/dev/null").IgnoreIfMissing(),
+	); err != nil {
+		return "not in force: " + err.Error()
+	}
+	if err := config.RestrictNet(); err != nil {
+		return fmt.Sprintf("files only (ABI %d): %v", abi, err)
+	}
+	return fmt.Sprintf("in force (ABI %d): readable %q", abi, read)
+}
+
+// landlockABI returns the version of Landlock that the kernel has, or less
+// than 1.
+func landlockABI() int {
+	n, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return -1
+	}
+	return int(n)
+}
