@@ -83,6 +83,7 @@ type daemon struct {
 // bound is a listening socket with the keeper of its policies.
 type bound struct {
 	ln     net.Listener
+	asked  string // the address as it was asked for
 	keeper *keeper
 }
 

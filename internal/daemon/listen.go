@@ -28,10 +28,13 @@ const (
 	namePolicy = "port843"
 )
 
-// socket is a listening socket and where it came from.
+// socket is a listening socket that was handed over.
 type socket struct {
 	ln    net.Listener
 	admin bool
+	// asked is the address that a predecessor was asked to listen on, which
+	// may be less definite than the socket's own; "" from systemd.
+	asked string
 }
 
 // CleanAddress completes an address to listen on: "843" and ":843" mean every
@@ -79,7 +82,8 @@ func (d *daemon) inherit() ([]socket, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the socket %q that was handed over is not a listening one: %w", names[i], err)
 		}
-		out = append(out, socket{ln, names[i] == nameAdmin})
+		name, asked, _ := strings.Cut(names[i], "=")
+		out = append(out, socket{ln, name == nameAdmin, asked})
 	}
 	slices.SortStableFunc(out, func(a, b socket) int { return strings.Compare(a.ln.Addr().String(), b.ln.Addr().String()) })
 	return out, nil
@@ -109,7 +113,9 @@ func sameAddress(ln net.Listener, address string) bool {
 // take returns the socket among those handed over that serves the address, and
 // removes it from them; or nil.
 func take(from *[]socket, address string, admin bool) net.Listener {
-	i := slices.IndexFunc(*from, func(s socket) bool { return s.admin == admin && sameAddress(s.ln, address) })
+	i := slices.IndexFunc(*from, func(s socket) bool {
+		return s.admin == admin && (s.asked == address || s.asked == "" && sameAddress(s.ln, address))
+	})
 	if i < 0 {
 		return nil
 	}
@@ -135,10 +141,14 @@ func (d *daemon) open(ctx context.Context, from []socket) error {
 				return err
 			}
 		}
-		d.sockets = append(d.sockets, bound{ln, l.keeper})
+		d.sockets = append(d.sockets, bound{ln, l.Address, l.keeper})
 	}
 	for _, s := range policySockets(from) {
-		d.sockets = append(d.sockets, bound{s.ln, d.listens[0].keeper})
+		if s.asked != "" {
+			s.ln.Close() // the predecessor's, and not wanted any more
+			continue
+		}
+		d.sockets = append(d.sockets, bound{s.ln, s.ln.Addr().String(), d.listens[0].keeper})
 	}
 	if d.o.Admin == "" {
 		return nil

@@ -14,7 +14,13 @@ import (
 // dropPrivileges gives up what the process has no use for once its sockets are
 // open: the user, every capability, the chance to gain any by running another
 // program, the file system but for some folders, and new TCP sockets.
+//
+// A successor in a take-over has inherited all of that, and leaves it so: the
+// kernel stacks no more than 16 layers of Landlock.
 func (d *daemon) dropPrivileges() (privileges, error) {
+	if d.predecessor != nil {
+		return privileges{user: currentUser(), landlock: "as the predecessor's"}, nil
+	}
 	var p privileges
 	if !d.o.KeepRoot {
 		if err := dropBounding(); err != nil {
@@ -63,15 +69,15 @@ func dropBounding() error {
 var systemFolders = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"}
 
 // landlock closes the file system but for the folders of the policies, of the
-// binary and of the system's libraries, all read-only, and the process's own
-// page in /proc for its metrics. New TCP sockets are refused too; those that
+// binary and of the system's libraries, and /proc for the process's metrics (a
+// successor has another number), all read-only. New TCP sockets are refused too; those that
 // are open stay. It returns what is in force, for the log.
 func (d *daemon) landlock() string {
 	abi := landlockABI()
 	if abi < 1 {
 		return "not in force: this kernel has no Landlock, or it is turned off"
 	}
-	read := append(folders(d.paths()), filepath.Dir(d.o.Executable), "/proc/self")
+	read := append(folders(d.paths()), filepath.Dir(d.o.Executable), "/proc")
 	read = append(read, systemFolders...)
 	read = slices.DeleteFunc(read, func(dir string) bool {
 		_, err := os.Stat(dir)

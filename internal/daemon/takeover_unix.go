@@ -22,8 +22,9 @@ import (
 // connection is refused. If the successor does not come up, nothing changes.
 
 const (
-	// envTakeover holds the names of the sockets from descriptor 3 on, joined
-	// by commas; the descriptor behind them is the pipe to say "ready" on.
+	// envTakeover holds the names of the sockets from descriptor 3 on, each
+	// with "=" and the address that was asked for, joined by commas; the
+	// descriptor behind them is the pipe to say "ready" on.
 	envTakeover = "PORT843_TAKEOVER"
 	// takeoverPatience is how long a successor may take to be ready.
 	takeoverPatience = 30 * time.Second
@@ -180,12 +181,12 @@ func (d *daemon) copySockets() (fds []int, names []string, err error) {
 		return errors.Join(err, dupErr)
 	}
 	for _, s := range d.sockets {
-		if err := add(s.ln, namePolicy); err != nil {
+		if err := add(s.ln, namePolicy+"="+s.asked); err != nil {
 			return fds, names, err
 		}
 	}
 	if d.admin != nil {
-		if err := add(d.admin, nameAdmin); err != nil {
+		if err := add(d.admin, nameAdmin+"="+d.o.Admin); err != nil {
 			return fds, names, err
 		}
 	}

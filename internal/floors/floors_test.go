@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,9 +41,10 @@ var floor = map[string]int{
 
 // sideways lists the imports on one floor that are meant, with the reason.
 var sideways = map[string]string{
-	"frontdoor -> server": "the same request framing and limits",
-	"frontdoor -> player": "the gateway dials as a player does",
-	"audit -> player":     "the same careful client",
+	"policy -> internal/escape": "its errors show values of strangers",
+	"frontdoor -> server":       "the same request framing and limits",
+	"frontdoor -> player":       "the gateway dials as a player does",
+	"audit -> player":           "the same careful client",
 }
 
 // library packages are for other people's programs: no flags, no log.Fatal,
@@ -64,6 +68,17 @@ type pkg struct {
 
 func list(t *testing.T) []pkg {
 	t.Helper()
+	// What the go tool reads for us the test cache does not see; what is read
+	// here it does.
+	err := filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") {
+			_, err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)
