@@ -23,6 +23,7 @@ be done. Each verb's help says what "no" means for it.`,
 	}
 	root.AddCommand(
 		newServe(s),
+		newConform(s),
 	)
 	return root
 }
