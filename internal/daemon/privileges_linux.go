@@ -33,7 +33,7 @@ func (d *daemon) dropPrivileges() (privileges, error) {
 	}
 	p.user = name
 	if !d.o.KeepRoot {
-		if err := cap.NewSet().SetProc(); err != nil {
+		if err := clearCapabilities(); err != nil {
 			return p, fmt.Errorf("cannot drop the capabilities: %w", err)
 		}
 	}
@@ -42,6 +42,16 @@ func (d *daemon) dropPrivileges() (privileges, error) {
 	}
 	p.landlock = d.landlock()
 	return p, nil
+}
+
+// clearCapabilities drops every capability. Where there is none the system call
+// is left out: the packaged unit forbids it.
+func clearCapabilities() error {
+	none := cap.NewSet()
+	if differs, err := cap.GetProc().Cf(none); err == nil && differs == 0 {
+		return nil
+	}
+	return none.SetProc()
 }
 
 // dropBounding empties the bounding set, so that no program that is run later
