@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -334,4 +335,31 @@ func (a asciiOnly) Read(b []byte) (int, error) {
 func knownLax(data []byte, err error) bool {
 	return strings.Contains(err.Error(), "unsupported version") || strings.Contains(err.Error(), "invalid XML name") ||
 		strings.Contains(err.Error(), "expected") && (bytes.IndexByte(data, ':') >= 0 || !utf8.Valid(data) || bytes.ContainsFunc(data, func(r rune) bool { return r >= 0x80 }))
+}
+
+// FuzzRequestMatch cuts bytes in two at any place: it must come to the same as
+// a regular expression on the whole.
+func FuzzRequestMatch(f *testing.F) {
+	f.Add([]byte(Request), 5)
+	f.Add([]byte("<policy-file-request \t/>\r\nmore"), 21)
+	f.Add([]byte("<policy-file-request/ >"), 22)
+	f.Add([]byte("<policy-file-request"+strings.Repeat(" ", 50)+"/>"), 40)
+	whole := regexp.MustCompile(`^<policy-file-request[ \t\r\n]*/>`)
+	f.Fuzz(func(t *testing.T, data []byte, cut int) {
+		cut = min(max(cut, 0), len(data))
+		var m RequestMatch
+		used, state := m.Next(data[:cut])
+		if state == RequestPartial {
+			var more int
+			more, state = m.Next(data[cut:])
+			used += more
+		}
+		want := whole.Find(data)
+		if complete := want != nil && len(want) <= MaxRequest; complete != (state == RequestComplete) || complete && used != len(want) {
+			t.Fatalf("%q cut at %d: state %d, used %d; the expression finds %q", data, cut, state, used, want)
+		}
+		if used > MaxRequest {
+			t.Fatalf("%d bytes were taken", used)
+		}
+	})
 }
