@@ -1,0 +1,165 @@
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/port843/port843/aggregate"
+	"github.com/port843/port843/policy"
+)
+
+// DefaultPath is where the packages put the file, and what the verbs read
+// where no other is named.
+const DefaultPath = "/etc/port843/port843.toml"
+
+// MaxSize is the largest config file that is read, in bytes: a hundred
+// thousand services of 250 bytes are 25 MB.
+const MaxSize = 64 << 20
+
+// Bounds of [serve].
+const (
+	MinDeadline    = 100 * time.Millisecond // below, a player across an ocean is cut off
+	MaxDeadline    = time.Minute            // Flash Player itself gives up after 3 s
+	MaxConnections = 1 << 20                // as many as the server has numbers for
+)
+
+// Config is a valid config file.
+type Config struct {
+	File     string // as it was named
+	Dir      string // what relative paths are relative to
+	Serve    Serve
+	Owners   []Owner
+	Services []Service
+}
+
+// Serve is what the server does. A limit that is zero is the server's default.
+type Serve struct {
+	Listeners      []Listener
+	Admin          string // address and port; empty: none
+	User           string // whom to become; empty: nobody else
+	Policy         string // the path of a policy file that is served in place of the table; empty: the table
+	Log            string // "text" or "json"; empty: text
+	Deadline       time.Duration
+	MaxConnections int
+	MaxPerAddress  int
+	Meta           policy.MetaPolicy // MetaMasterOnly or MetaAll, of the policies that are built
+	PublicPort     uint16            // the port that clients see, where something redirects it; 0: the listener's own
+}
+
+// Listener is one address to serve on.
+type Listener struct {
+	Address string     // fit for net.Listen("tcp", …)
+	IP      netip.Addr // the zero value: every address, as in ":843"
+	Port    uint16
+	Policy  string // the path of a policy file of its own; empty: what Serve says
+	Source  aggregate.Source
+}
+
+// Any reports whether the listener takes connections to every address of its
+// family, or of both.
+func (l Listener) Any() bool { return !l.IP.IsValid() || l.IP.IsUnspecified() }
+
+// Owner is a department with its globs for policy files.
+type Owner struct {
+	aggregate.Owner
+	Policies []string // globs, absolute or relative to the working directory as File is
+}
+
+// Service is a service with what the front door wants of it.
+type Service struct {
+	aggregate.Service
+	Owner       string
+	Backends    []string // host:port, in the order in which they are tried; empty: the service is not ours to forward
+	ServerFirst bool     // its protocol begins with the server's greeting
+}
+
+// Fragments returns the files that the owner's globs match, sorted, each once.
+func (o *Owner) Fragments() []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, glob := range o.Policies {
+		names, _ := filepath.Glob(glob) // the glob was tried when the config was read
+		for _, name := range names {
+			if !seen[name] {
+				seen[name] = true
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// ServedFrom returns the port that clients see the policy come from, which
+// says whether it may grant ports below 1024 (Adobe's guide): PublicPort where
+// it is set; else the lowest of the listeners that serve the table; without
+// one, 843.
+func (c *Config) ServedFrom() uint16 {
+	if c.Serve.PublicPort != 0 {
+		return c.Serve.PublicPort
+	}
+	lowest := uint16(0)
+	for _, l := range c.Serve.Listeners {
+		if l.Policy == "" && (lowest == 0 || l.Port < lowest) {
+			lowest = l.Port
+		}
+	}
+	if lowest == 0 {
+		return policy.MasterPort
+	}
+	return lowest
+}
+
+// HasTable reports whether policies are to be built, not read from one file.
+func (c *Config) HasTable() bool { return len(c.Owners) > 0 }
+
+// resolve makes a path of the file relative to the file.
+func resolve(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
+// nearest returns the word that name was probably meant to be, or "": one that
+// is at most two letters from it, or that begins with it or it with that.
+func nearest(name string, words []string) string {
+	best, least := "", 3
+	for _, w := range words {
+		d := distance(name, w)
+		if strings.HasPrefix(w, name) || strings.HasPrefix(name, w) {
+			d = min(d, 2)
+		}
+		if d < least && d < len(w) {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to put in, take out or change (Levenshtein).
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
