@@ -184,6 +184,9 @@ func (d Domain) Kind() DomainKind { return d.kind }
 // Scheme returns the scheme that the pattern is restricted to.
 func (d Domain) Scheme() Scheme { return d.scheme }
 
+// WithScheme returns the pattern restricted to that scheme in place of its own.
+func (d Domain) WithScheme(s Scheme) Domain { return Domain{d.kind, s, d.host} }
+
 // Host returns the name or address without scheme, wildcard and brackets; it
 // is empty for "*".
 func (d Domain) Host() string { return d.host }

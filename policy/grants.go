@@ -74,8 +74,13 @@ func keyName(key string) string {
 	return strings.Join(labels, ".")
 }
 
-// interval returns the keys that the pattern matches.
-func (d Domain) interval() (lo, hi string) {
+// Interval returns the keys of the hosts that the pattern matches, lo <= key
+// < hi, whatever its scheme. A key is the labels of a name from the last to
+// the first, so that every pattern is one interval, and of two patterns one
+// lies within the other or they are apart: in the order of lo, then of hi
+// downwards, each comes before those within it. Keys mean nothing beyond their
+// order. The zero Domain has the empty interval.
+func (d Domain) Interval() (lo, hi string) {
 	switch d.kind {
 	case DomainAny:
 		return "", endKey
@@ -132,7 +137,7 @@ func NewGrants(list []Grant) Grants {
 		spans := make([]span, 0, len(list))
 		for _, x := range list {
 			if x.holdsAt(at) && !x.Ports.IsEmpty() && x.Domain.kind != DomainNone {
-				lo, hi := x.Domain.interval()
+				lo, hi := x.Domain.Interval()
 				spans = append(spans, span{lo, hi, x.Ports})
 			}
 		}

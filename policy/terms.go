@@ -40,7 +40,7 @@ func (g Grants) Terms() []Term {
 	}
 	var stack []frame // the suffix patterns around the current node
 	for _, d := range nodes {
-		lo, _ := d.interval()
+		lo, _ := d.Interval()
 		for len(stack) > 0 && !strings.HasPrefix(lo, stack[len(stack)-1].prefix) {
 			stack = stack[:len(stack)-1]
 		}
@@ -100,8 +100,8 @@ func (g Grants) nodes() []Domain {
 		nodes = append(nodes, d)
 	}
 	slices.SortFunc(nodes, func(a, b Domain) int {
-		alo, ahi := a.interval()
-		blo, bhi := b.interval()
+		alo, ahi := a.Interval()
+		blo, bhi := b.Interval()
 		if c := strings.Compare(alo, blo); c != 0 {
 			return c
 		}
