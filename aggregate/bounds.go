@@ -181,7 +181,8 @@ func (c *checker) addresses(one netip.Addr) []netip.Addr {
 	return c.b.owner.Addresses
 }
 
-// add takes the grants of one service or fragment, whole or not at all.
+// add takes the grants of one service or fragment, whole or not at all, and
+// keeps the slice.
 func (c *checker) add(grants []Input, address netip.Addr, bad []*Refusal) {
 	into := &c.inputs
 	if len(bad) > 0 {
@@ -192,20 +193,20 @@ func (c *checker) add(grants []Input, address netip.Addr, bad []*Refusal) {
 		c.refusals = append(c.refusals, bad...)
 	}
 	addrs := c.addresses(address)
-	all := make([]Input, 0, len(grants)*len(addrs)) // one allocation for many
-	for _, in := range grants {
+	for i := range grants {
+		in := &grants[i]
 		iv, ok := c.intervals[in.Grant.Domain]
 		if !ok {
 			iv[0], iv[1] = in.Grant.Domain.Interval()
 			c.intervals[in.Grant.Domain] = iv
 		}
-		in.Owner, in.lo, in.hi = c.b.owner.Name, iv[0], iv[1]
-		for _, in.Address = range addrs {
-			all = append(all, in)
+		in.Owner, in.lo, in.hi, in.Address = c.b.owner.Name, iv[0], iv[1], addrs[0]
+		*into = append(*into, in)
+		for _, a := range addrs[1:] {
+			also := *in
+			also.Address = a
+			*into = append(*into, &also)
 		}
-	}
-	for i := range all {
-		*into = append(*into, &all[i])
 	}
 }
 

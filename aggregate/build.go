@@ -245,7 +245,16 @@ func (b *Builder) rebuild() {
 
 // gather returns what is in force for an address, in no order.
 func (b *Builder) gather(a netip.Addr) []*Input {
-	var out []*Input
+	n := 0
+	for w := range b.at[a] {
+		n += len(w.force[a])
+	}
+	if a.IsValid() {
+		for w := range b.at[netip.Addr{}] {
+			n += len(w.force[netip.Addr{}])
+		}
+	}
+	out := make([]*Input, 0, n)
 	for w := range b.at[a] {
 		out = append(out, w.force[a]...)
 	}

@@ -74,7 +74,7 @@ func claims(t *Table) []claim {
 	var out []claim
 	for i, in := range t.Inputs {
 		owner := index[in.Owner]
-		for _, r := range in.Grant.Ports.Ranges() {
+		for r := range in.Grant.Ports.All() {
 			if k := (key{r, owner}); !seen[k] {
 				seen[k] = true
 				out = append(out, claim{r, owner, i})

@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"sort"
@@ -150,10 +149,19 @@ func (t *Table) Grants() policy.Grants {
 // newTable makes the table of an address of its inputs, and reorders them.
 func newTable(a netip.Addr, inputs []*Input, o Options) *Table {
 	slices.SortFunc(inputs, compareInputs)
-	s := sweep{t: &Table{Address: a, Meta: o.Meta, Inputs: inputs, Fates: make([]Fate, len(inputs))}}
+	n := 0 // rules at most
+	for i := range inputs {
+		if i == 0 || !samePattern(inputs[i-1], inputs[i]) || classOf(inputs[i-1].Grant) != classOf(inputs[i].Grant) {
+			n++
+		}
+	}
+	s := sweep{
+		t:    &Table{Address: a, Meta: o.Meta, Inputs: inputs, Fates: make([]Fate, len(inputs)), Rules: make([]Rule, 0, n)},
+		from: make([]int32, 0, len(inputs)),
+	}
 	for from := 0; from < len(inputs); {
 		to := from + 1
-		for to < len(inputs) && inputs[to].lo == inputs[from].lo && inputs[to].hi == inputs[from].hi {
+		for to < len(inputs) && samePattern(inputs[to], inputs[from]) {
 			to++
 		}
 		s.pattern(from, to)
@@ -172,6 +180,8 @@ func newTable(a netip.Addr, inputs []*Input, o Options) *Table {
 	return t
 }
 
+func samePattern(a, b *Input) bool { return a.lo == b.lo && a.hi == b.hi }
+
 // compareInputs orders by pattern, those of a pattern before those within it,
 // then by who says it: so that the order of arrival makes no difference.
 func compareInputs(a, b *Input) int {
@@ -181,13 +191,19 @@ func compareInputs(a, b *Input) int {
 	if c := strings.Compare(b.hi, a.hi); c != 0 {
 		return c
 	}
-	return cmp.Or(
-		int(requestors(b.Grant))-int(requestors(a.Grant)),
-		strings.Compare(a.Owner, b.Owner),
-		compareSource(a.Source, b.Source),
-		strings.Compare(a.Service, b.Service),
-		strings.Compare(a.Grant.Ports.String(), b.Grant.Ports.String()),
-	)
+	if c := int(requestors(b.Grant)) - int(requestors(a.Grant)); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Owner, b.Owner); c != 0 {
+		return c
+	}
+	if c := compareSource(a.Source, b.Source); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Service, b.Service); c != 0 || a.Grant.Ports.Equal(b.Grant.Ports) {
+		return c
+	}
+	return strings.Compare(a.Grant.Ports.String(), b.Grant.Ports.String())
 }
 
 // class is who of a pattern's hosts: the three that a rule can name.
@@ -210,7 +226,8 @@ func classOf(g policy.Grant) class {
 	return classHTTPS
 }
 
-// around is what the patterns around a place grant already, to each class.
+// reach is what is granted at a place to each class, by the patterns there and
+// around it.
 type reach [classes]policy.PortSet
 
 type frame struct {
@@ -223,7 +240,8 @@ type frame struct {
 type sweep struct {
 	t      *Table
 	open   []frame
-	length int // of the rules, as policy.Format writes them
+	length int     // of the rules, as policy.Format writes them
+	from   []int32 // the room of all Rule.from
 }
 
 // pattern makes the rules of the inputs from to to-1, which name one pattern.
@@ -272,7 +290,7 @@ func (s *sweep) emit(first *Input, c class, rest, known policy.PortSet) int32 {
 	case classHTTP:
 		r.Domain = r.Domain.WithScheme(policy.SchemeHTTP)
 	}
-	if len(rest.Ranges()) > 1 && (known.Portable() || !rest.Portable()) && len(known.Enumerated()) < len(rest.Enumerated()) {
+	if (known.Portable() || !rest.Portable()) && known.EnumeratedLen() < rest.EnumeratedLen() {
 		r.Ports = known
 	}
 	s.t.Rules = append(s.t.Rules, r)
@@ -282,31 +300,31 @@ func (s *sweep) emit(first *Input, c class, rest, known policy.PortSet) int32 {
 
 // fates says what became of the inputs of one class.
 func (s *sweep) fates(from, to int, c class, rule int32, rest policy.PortSet) {
-	var into []int32
+	into := len(s.from)
 	for i := from; i < to; i++ {
 		in := s.t.Inputs[i]
 		switch {
 		case classOf(in.Grant) != c:
-		case rule < 0 || in.Grant.Ports.Intersect(rest).IsEmpty():
+		case rule < 0 || !rest.Covers(in.Grant.Ports) && in.Grant.Ports.Intersect(rest).IsEmpty():
 			s.t.Fates[i] = Fate{Subsumed, -1}
 		default:
 			s.t.Fates[i] = Fate{Merged, rule}
-			into = append(into, int32(i))
+			s.from = append(s.from, int32(i))
 		}
 	}
 	if rule < 0 {
 		return
 	}
 	r := &s.t.Rules[rule]
-	r.from = into
-	if len(into) == 1 && s.t.Inputs[into[0]].Grant.Ports.Equal(r.Ports) {
-		s.t.Fates[into[0]].Became = Kept
+	r.from = s.from[into:len(s.from):len(s.from)]
+	if len(r.from) == 1 && s.t.Inputs[r.from[0]].Grant.Ports.Equal(r.Ports) {
+		s.t.Fates[r.from[0]].Became = Kept
 	}
 }
 
 // ruleLength is how many bytes policy.Format writes for the rule.
 func ruleLength(r *Rule) int {
-	n := len("<allow-access-from domain=\"\" to-ports=\"\"/>\n") + len(r.Domain.String()) + len(r.Ports.Enumerated())
+	n := len("<allow-access-from domain=\"\" to-ports=\"\"/>\n") + len(r.Domain.String()) + r.Ports.EnumeratedLen()
 	if r.Secure {
 		n += len(" secure=\"true\"")
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,6 +155,9 @@ func parsePort(s, item string) (uint16, error) {
 // Ranges returns the set as ascending, disjoint, non-adjacent ranges.
 func (s PortSet) Ranges() []PortRange { return slices.Clone(s.r) }
 
+// All goes through the ranges that [PortSet.Ranges] returns, without a copy.
+func (s PortSet) All() iter.Seq[PortRange] { return slices.Values(s.r) }
+
 // IsEmpty reports whether no port is in the set.
 func (s PortSet) IsEmpty() bool { return len(s.r) == 0 }
 
@@ -233,6 +237,9 @@ func (s PortSet) Intersect(t PortSet) PortSet {
 
 // Subtract returns the ports of s that are not in t.
 func (s PortSet) Subtract(t PortSet) PortSet {
+	if len(t.r) == 0 {
+		return s
+	}
 	var r []PortRange
 	j := 0
 	for _, x := range s.r {
@@ -261,6 +268,39 @@ func (s PortSet) String() string { return s.write(1) }
 // to [SmallRange] ports are written as single ports. Longer runs stay ranges;
 // [PortSet.Portable] tells.
 func (s PortSet) Enumerated() string { return s.write(SmallRange) }
+
+// EnumeratedLen returns the length of what [PortSet.Enumerated] writes.
+func (s PortSet) EnumeratedLen() int {
+	if s.IsAll() {
+		return 1
+	}
+	n := max(len(s.r)-1, 0)
+	for _, x := range s.r {
+		if int(x.Hi-x.Lo) >= SmallRange {
+			n += digits(x.Lo) + 1 + digits(x.Hi)
+			continue
+		}
+		for p := int(x.Lo); p <= int(x.Hi); p++ {
+			n += digits(uint16(p))
+		}
+		n += int(x.Hi - x.Lo)
+	}
+	return n
+}
+
+func digits(p uint16) int {
+	switch {
+	case p < 10:
+		return 1
+	case p < 100:
+		return 2
+	case p < 1000:
+		return 3
+	case p < 10000:
+		return 4
+	}
+	return 5
+}
 
 // Portable reports whether [PortSet.Enumerated] is free of ranges.
 func (s PortSet) Portable() bool {

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -185,6 +186,7 @@ func TestPortSetStrings(t *testing.T) {
 		{"9000-9015", "9000-9015", "9000,9001,9002,9003,9004,9005,9006,9007,9008,9009,9010,9011,9012,9013,9014,9015", true},
 		{"9000-9016", "9000-9016", "9000-9016", false},
 		{"3,2,1", "1-3", "1,2,3", true},
+		{"8-11,98-101,998-1001,9998-10001,20000-20016", "8-11,98-101,998-1001,9998-10001,20000-20016", "8,9,10,11,98,99,100,101,998,999,1000,1001,9998,9999,10000,10001,20000-20016", false},
 		{"65535,65534", "65534-65535", "65534,65535", true},
 	} {
 		p, err := ParsePorts(c.in)
@@ -194,6 +196,12 @@ func TestPortSetStrings(t *testing.T) {
 		}
 		if p.String() != c.short || p.Enumerated() != c.enumerated || p.Portable() != c.portable {
 			t.Errorf("%q: %q, %q, portable %v", c.in, p.String(), p.Enumerated(), p.Portable())
+		}
+		if n := p.EnumeratedLen(); n != len(c.enumerated) {
+			t.Errorf("%q: %q has %d bytes, not %d", c.in, c.enumerated, len(c.enumerated), n)
+		}
+		if !slices.Equal(slices.Collect(p.All()), p.Ranges()) {
+			t.Errorf("%q: All and Ranges differ", c.in)
 		}
 	}
 	if got := PortRanges(PortRange{0, 5}, PortRange{9, 7}).String(); got != "1-5" {
