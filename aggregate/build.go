@@ -21,6 +21,16 @@ type Options struct {
 	Meta policy.MetaPolicy
 }
 
+func (o Options) withDefaults() Options {
+	if o.ServedFrom == 0 {
+		o.ServedFrom = policy.MasterPort
+	}
+	if o.Meta == policy.MetaUnset {
+		o.Meta = policy.MetaMasterOnly
+	}
+	return o
+}
+
 // Standing says which version of an owner is in force.
 type Standing uint8
 
@@ -101,14 +111,8 @@ type owned struct {
 
 // NewBuilder returns a Builder without owners.
 func NewBuilder(o Options) *Builder {
-	if o.ServedFrom == 0 {
-		o.ServedFrom = policy.MasterPort
-	}
-	if o.Meta == policy.MetaUnset {
-		o.Meta = policy.MetaMasterOnly
-	}
 	return &Builder{
-		o: o, owners: map[string]*owned{}, at: map[netip.Addr]map[*owned]struct{}{},
+		o: o.withDefaults(), owners: map[string]*owned{}, at: map[netip.Addr]map[*owned]struct{}{},
 		tables: map[netip.Addr]*Table{}, dirty: map[netip.Addr]bool{{}: true},
 	}
 }
@@ -121,12 +125,27 @@ func (b *Builder) Set(v Version) {
 		w = &owned{name: v.Owner.Name}
 		b.owners[w.name] = w
 	}
-	w.newest = check(&v, b.o.ServedFrom)
+	b.take(w, &v)
+}
+
+// SetOptions makes everything anew under other options. What they refuse of
+// an owner's last good version is no longer in force.
+func (b *Builder) SetOptions(o Options) {
+	b.o = o.withDefaults()
+	b.dirty[netip.Addr{}] = true
+	for _, w := range b.owners {
+		b.take(w, w.newest.version)
+	}
+}
+
+// take decides which version of an owner is in force.
+func (b *Builder) take(w *owned, v *Version) {
+	w.newest = check(v, b.o.ServedFrom)
 	w.standing = StandingCurrent
 	inForce := w.newest.inputs
 	switch {
 	case len(w.newest.refusals) == 0:
-		w.good = &v
+		w.good = v
 	case w.good == nil:
 		w.standing = StandingPartial
 	default:

@@ -191,6 +191,21 @@ func TestNarrowedBoundsHoldAtOnce(t *testing.T) {
 	}
 }
 
+func TestSetOptions(t *testing.T) {
+	a := owner("a", "80,9000", []string{addrA}, "*.a.example")
+	b := NewBuilder(Options{})
+	b.Set(version(a, "x.a.example", "80"))
+	b.Set(version(owner("b", "*", nil, "*"), "b.example", "9010"))
+	wantLines(t, b.Build(), addrA, "x.a.example 80", "b.example 9010")
+	b.SetOptions(Options{ServedFrom: 10843, Meta: policy.MetaAll})
+	r := b.Build()
+	wantRefusals(t, r, "a.xml:2:51 port-below-1024")
+	table := wantLines(t, r, addrA, "b.example 9010")
+	if table.Meta != policy.MetaAll {
+		t.Errorf("the meta-policy is %v", table.Meta)
+	}
+}
+
 func TestFirstStartServesTheRest(t *testing.T) {
 	a := owner("a", "9000-9009", nil, "*.a.example")
 	r := Build(Options{}, []Version{{Owner: a, Fragments: []Fragment{

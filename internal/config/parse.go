@@ -2,16 +2,15 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/port843/port843/aggregate"
+	"github.com/port843/port843/internal/bounded"
 	"github.com/port843/port843/internal/escape"
 	"github.com/port843/port843/policy"
 )
@@ -19,12 +18,7 @@ import (
 // Load reads and checks the file of that name. The error is [Mistakes], or of
 // the file system.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	data, err := bounded.ReadFile(path, MaxSize)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,12 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/port843/port843/internal/bounded"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
@@ -71,7 +69,7 @@ func (f *file) Paths() []string { return []string{f.path} }
 func (f *file) String() string  { return f.path }
 
 func (f *file) Load() (Loaded, error) {
-	data, err := ReadBounded(f.path, policy.MaxSize)
+	data, err := bounded.ReadFile(f.path, policy.MaxSize)
 	if err != nil {
 		return Loaded{}, err
 	}
@@ -109,27 +107,6 @@ func (e *FileError) Error() string {
 		lines[i] = p.In(e.Path)
 	}
 	return strings.Join(lines, "\n")
-}
-
-var errNotRegular = errors.New("not a regular file")
-
-// ReadBounded reads a regular file of at most limit bytes. A larger one is
-// read up to one byte more, so that whoever parses it says that it is too
-// large.
-func ReadBounded(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotRegular}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit+1))
 }
 
 // signature changes when any of the files does: its content by time and size,

@@ -21,6 +21,7 @@ const module = "github.com/port843/port843/"
 // floor of each room: an import goes down, never up, and sideways only where
 // sideways says so. The longest prefix counts.
 var floor = map[string]int{
+	"internal/bounded": 0,
 	"internal/escape":  0,
 	"policy":           0,
 	"lint":             1,
@@ -31,6 +32,7 @@ var floor = map[string]int{
 	"player":           2,
 	"audit":            2,
 	"internal/config":  3,
+	"internal/table":   3,
 	"internal/report":  3,
 	"internal/metrics": 3,
 	"internal/daemon":  4,
@@ -41,10 +43,11 @@ var floor = map[string]int{
 
 // sideways lists the imports on one floor that are meant, with the reason.
 var sideways = map[string]string{
-	"policy -> internal/escape": "its errors show values of strangers",
-	"frontdoor -> server":       "the same request framing and limits",
-	"frontdoor -> player":       "the gateway dials as a player does",
-	"audit -> player":           "the same careful client",
+	"policy -> internal/escape":         "errors show what strangers wrote",
+	"internal/table -> internal/config": "it reads what the config names",
+	"frontdoor -> server":               "the same request framing and limits",
+	"frontdoor -> player":               "the gateway dials as a player does",
+	"audit -> player":                   "the same careful client",
 }
 
 // library packages are for other people's programs: no flags, no log.Fatal,
