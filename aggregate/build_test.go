@@ -324,3 +324,22 @@ func TestOrigins(t *testing.T) {
 		t.Errorf("an exception comes from %v", in)
 	}
 }
+
+func TestMatrix(t *testing.T) {
+	v := Version{Owner: owner("a", "*", nil, "*"), Fragments: []Fragment{rules("a.xml",
+		allow("*", "80"), allow("*.a.example", "9000"), `<allow-access-from domain="*.a.example" to-ports="9001" secure="true"/>`, allow("http://x.a.example", "9002"), allow("x.a.example", "9003"))}}
+	table := Build(Options{}, []Version{v}).Tables[0]
+	var services []Service
+	for _, p := range []string{"80", "9000", "80,9001", "9000-9002", "7000", "9003"} {
+		services = append(services, Service{Name: p, Ports: ports(p)})
+	}
+	m := table.Matrix(services)
+	var got []string
+	for i, d := range m.Domains {
+		got = append(got, fmt.Sprint(d, " ", m.Cells[i]))
+	}
+	want := []string{"* [yes no some no no no]", "*.a.example [yes yes https some no no]", "x.a.example [yes yes https some no yes]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}

@@ -23,6 +23,9 @@ be done. Each verb's help says what "no" means for it.`,
 	}
 	root.AddCommand(
 		newServe(s),
+		newInit(s),
+		newBuild(s),
+		newDiff(s),
 		newConform(s),
 	)
 	return root
