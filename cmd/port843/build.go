@@ -122,15 +122,21 @@ func buildVerdict(s cli.Streams, f *buildFlags, t *table.Tables) error {
 // loadTables reads a config and everything it names.
 func loadTables(path string) (*table.Tables, error) {
 	t, err := table.New(path).Load()
-	switch {
-	case err == nil:
-		return t, nil
-	case config.MistakesOf(err) != nil:
-		return nil, cli.Refuse(err, `"port843 init" prints a config with every key`)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, cli.Fail(err, `name the config with --config, or make one with "port843 init --output port843.toml"`)
+	if err != nil {
+		return nil, configError(err)
 	}
-	return nil, cli.Fail(err, "")
+	return t, nil
+}
+
+// configError gives an error of reading a config its exit code and hint.
+func configError(err error) error {
+	switch {
+	case config.MistakesOf(err) != nil:
+		return cli.Refuse(err, `"port843 init" prints a config with every key`)
+	case errors.Is(err, fs.ErrNotExist):
+		return cli.Fail(err, `name the config with --config, or make one with "port843 init --output port843.toml"`)
+	}
+	return cli.Fail(err, "")
 }
 
 // hasTable refuses a config from which there is nothing to build.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/port843/port843/internal/cli"
+	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/daemon"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
@@ -21,6 +22,7 @@ import (
 // serveFlags are the flags of serve as they were given.
 type serveFlags struct {
 	listen     []string
+	config     string
 	policy     string
 	allow      []string
 	denyAll    bool
@@ -62,6 +64,7 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.listen, "listen", nil, "listen on `ADDR` (host:port, host, or port); ADDR=FILE gives it a policy of its own; repeatable (default every address, port 843)")
+	fl.StringVar(&f.config, "config", "", "serve what the config `FILE` says; see port843 init")
 	fl.StringVar(&f.policy, "policy", "", "serve the policy `FILE`")
 	fl.StringArrayVar(&f.allow, "allow", nil, "permit `DOMAIN:PORTS`, such as '*.example.com:8080,9000-9002'; repeatable")
 	fl.BoolVar(&f.denyAll, "deny-all", false, "permit nothing, promptly (the default)")
@@ -83,12 +86,16 @@ func runServe(cmd *cobra.Command, s cli.Streams, f *serveFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	main, err := f.readConfig(cmd)
+	if err != nil {
+		return err
+	}
 	log, err := newLogger(s.Err, f.log)
 	if err != nil {
 		return err
 	}
 	f.o.Log, f.o.Version = log, version()
-	if err := f.listens(); err != nil {
+	if err := f.listens(main); err != nil {
 		return err
 	}
 	switch {
@@ -107,6 +114,9 @@ func runServe(cmd *cobra.Command, s cli.Streams, f *serveFlags) error {
 // check refuses flags that contradict each other.
 func (f *serveFlags) check() error {
 	var named []string
+	if f.config != "" {
+		named = append(named, "--config")
+	}
 	if f.policy != "" {
 		named = append(named, "--policy")
 	}
@@ -128,15 +138,55 @@ func (f *serveFlags) check() error {
 	return nil
 }
 
+// readConfig reads the config, where there is one, and takes from it what no
+// flag says otherwise.
+func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
+	if f.config == "" {
+		return nil, nil
+	}
+	source, c, err := daemon.Table(f.config)
+	if err != nil {
+		return nil, configError(err)
+	}
+	given := cmd.Flags().Changed
+	if !given("listen") {
+		for _, l := range c.Serve.Listeners {
+			address := l.Address
+			if l.Policy != "" {
+				address += "=" + l.Policy
+			}
+			f.listen = append(f.listen, address)
+		}
+	}
+	if !given("admin") {
+		f.o.Admin = c.Serve.Admin
+	}
+	if !given("user") {
+		f.o.User = c.Serve.User
+	}
+	if !given("log") && c.Serve.Log != "" {
+		f.log = c.Serve.Log
+	}
+	if !given("deadline") && c.Serve.Deadline != 0 {
+		f.o.Limits.Deadline = c.Serve.Deadline
+	}
+	if !given("max-connections") {
+		f.o.Limits.MaxConnections = c.Serve.MaxConnections
+	}
+	if !given("max-per-address") && c.Serve.MaxPerAddress != 0 {
+		f.o.Limits.MaxPerAddress = c.Serve.MaxPerAddress
+	}
+	return source, nil
+}
+
 // listens turns --listen and the policy flags into addresses with sources.
-func (f *serveFlags) listens() error {
+// main is the config's source, or nil.
+func (f *serveFlags) listens(main daemon.Source) error {
 	f.o.Named = len(f.listen) > 0
 	addresses := f.listen
 	if !f.o.Named {
 		addresses = []string{strconv.Itoa(policy.MasterPort)}
 	}
-	type entry struct{ address, file string }
-	var entries []entry
 	for _, a := range addresses {
 		a, file, own := strings.Cut(a, "=")
 		if own && file == "" {
@@ -146,18 +196,16 @@ func (f *serveFlags) listens() error {
 		if err != nil {
 			return cli.Usage("write host:port, such as 127.0.0.1:10843 or [::]:843", "--listen: %w", err)
 		}
-		entries = append(entries, entry{clean, file})
-	}
-	main, err := f.source(entries[0].address)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		source := main
-		if e.file != "" {
-			source = daemon.File(e.file)
+		if own {
+			f.o.Listens = append(f.o.Listens, daemon.Listen{Address: clean, Source: daemon.File(file)})
+			continue
 		}
-		f.o.Listens = append(f.o.Listens, daemon.Listen{Address: e.address, Source: source})
+		if main == nil {
+			if main, err = f.source(clean); err != nil {
+				return err
+			}
+		}
+		f.o.Listens = append(f.o.Listens, daemon.Listen{Address: clean, Source: main})
 	}
 	return nil
 }
@@ -233,6 +281,8 @@ func serveError(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case config.MistakesOf(err) != nil:
+		return configError(err)
 	case errors.As(err, &file):
 		return cli.Refuse(err, "port843 lint explains each mistake")
 	case errors.As(err, &bind):

@@ -12,7 +12,8 @@ import (
 )
 
 // defaultUsers are whom a process that was started as root becomes where
-// nobody is named: the package's own user, else the one that owns nothing.
+// nobody is named, or the first of them: the package's own user, else the one
+// that owns nothing, as where the package was never installed.
 var defaultUsers = []string{"port843", "nobody"}
 
 // becomeUser gives up root for an ordinary user, for every thread and for
@@ -52,7 +53,7 @@ func becomeUser(name string, keepRoot bool) (string, error) {
 }
 
 func chooseUser(name string) (*user.User, error) {
-	if name != "" {
+	if name != "" && name != defaultUsers[0] {
 		u, err := user.Lookup(name)
 		if err != nil {
 			if _, numeric := strconv.Atoi(name); numeric == nil {

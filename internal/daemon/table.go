@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/port843/port843/aggregate"
+	"github.com/port843/port843/internal/config"
+	"github.com/port843/port843/internal/table"
+	"github.com/port843/port843/server"
+)
+
+// tableSource is a config: the policies are built from its departments, or are
+// the one file that it names, or permit nothing.
+type tableSource struct {
+	loader    *table.Loader
+	policy    string // the file that the config names instead of departments
+	listeners []config.Listener
+	answers   map[*aggregate.Table]*server.Answer
+}
+
+// Table reads a config. Its source serves what the config says of every
+// listener without a policy file of its own.
+func Table(path string) (Source, *config.Config, error) {
+	loader := table.New(path)
+	t, err := loader.Load()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &tableSource{loader: loader, policy: t.Config.Serve.Policy, listeners: t.Config.Serve.Listeners}
+	return s, t.Config, nil
+}
+
+func (s *tableSource) String() string { return s.loader.String() }
+
+func (s *tableSource) Paths() []string {
+	paths := s.loader.Paths()
+	if s.policy != "" {
+		paths = append(paths, s.policy)
+	}
+	return paths
+}
+
+func (s *tableSource) Load() (Loaded, error) {
+	t, err := s.loader.Load()
+	if err != nil {
+		return Loaded{}, err
+	}
+	s.policy = t.Config.Serve.Policy
+	loaded := Loaded{Warnings: t.Warnings(), Refused: t.Refused()}
+	if !sameListeners(t.Config.Serve.Listeners, s.listeners) {
+		loaded.Warnings = append(loaded.Warnings, "the addresses to listen on have changed: they take effect at the next start or take-over")
+	}
+	if s.policy != "" {
+		one, err := File(s.policy).Load()
+		if err != nil {
+			return Loaded{}, err
+		}
+		loaded.Policies = one.Policies
+		loaded.Warnings = append(loaded.Warnings, one.Warnings...)
+		return loaded, nil
+	}
+	if err := s.build(t.Result.Tables, &loaded); err != nil {
+		return Loaded{}, err
+	}
+	return loaded, nil
+}
+
+// build makes an answer of each table. A table that nothing touched keeps its
+// answer. Where no owner has all addresses, the others are permitted nothing.
+func (s *tableSource) build(tables []*aggregate.Table, loaded *Loaded) error {
+	answers := make(map[*aggregate.Table]*server.Answer, len(tables))
+	byAddress := make(map[netip.Addr]*server.Answer, len(tables))
+	for _, one := range tables {
+		a := s.answers[one]
+		if a == nil {
+			var err error
+			if a, err = server.PolicyAnswer(one.Policy()); err != nil {
+				return fmt.Errorf("the policy that was built for %s: %w", addressName(one.Address), err)
+			}
+		}
+		answers[one] = a
+		if one.Address.IsValid() {
+			byAddress[one.Address] = a
+		} else {
+			loaded.Policies.Default = a
+		}
+	}
+	if loaded.Policies.Default == nil {
+		loaded.Policies.Default = server.DenyAll()
+	}
+	loaded.Policies.ByAddress = byAddress
+	s.answers = answers
+	return nil
+}
+
+func addressName(a netip.Addr) string {
+	if !a.IsValid() {
+		return "all addresses"
+	}
+	return a.String()
+}
+
+func sameListeners(a, b []config.Listener) bool {
+	return slices.EqualFunc(a, b, func(x, y config.Listener) bool { return x.Address == y.Address && x.Policy == y.Policy })
+}
