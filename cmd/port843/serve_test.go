@@ -335,3 +335,15 @@ func TestServeInetd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestServeConforms runs the whole suite as an operator would.
+func TestServeConforms(t *testing.T) {
+	s := startService(t, "--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--public-port", "843", "--deadline", "2s",
+		"--allow", "*.example.com:8080,9000-9002", "--allow", "trusted.com:*")
+	for i := range 2 {
+		out, err := exec.Command(binary(t), "conform", s.address(t, i)).CombinedOutput()
+		if err != nil || !bytes.Contains(out, []byte("33 of 33 passed")) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
