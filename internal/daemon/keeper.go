@@ -14,7 +14,9 @@ type keeper struct {
 	source Source
 	log    *slog.Logger
 
-	mu        sync.Mutex // held while a reload runs
+	loading sync.Mutex // held while the source is read
+
+	mu        sync.Mutex // guards the rest; never held while files are read
 	listeners []*server.Listener
 	seen      string // the signature of the last load
 	state     SourceState
@@ -69,24 +71,29 @@ func (k *keeper) attach(l *server.Listener) {
 // and have been so for two looks in a row: a file that is just being written
 // is left alone until it stands still.
 func (k *keeper) changed(last *string) bool {
+	k.loading.Lock()
 	now := signature(k.source.Paths())
-	k.mu.Lock()
-	seen := k.seen
-	k.mu.Unlock()
+	k.loading.Unlock()
 	steady := now == *last
 	*last = now
-	return now != seen && steady
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return now != k.seen && steady
 }
 
 // reload reads the source anew and swaps the policies of its listeners. After
 // an error everything stays as it was.
 func (k *keeper) reload(why string) error {
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	now := time.Now()
+	seen := signature(k.source.Paths())
+	loaded, err := k.source.Load()
+
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	k.seen = signature(k.source.Paths())
+	k.seen = seen
 	k.state.LastReload = now
-	loaded, err := k.source.Load()
 	if err != nil {
 		k.state.Refusals++
 		k.state.Error = err.Error()

@@ -40,8 +40,8 @@ type socket struct {
 // CleanAddress completes an address to listen on: "843" and ":843" mean every
 // address, a host alone means port 843 there.
 func CleanAddress(s string) (string, error) {
-	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
-		return ":" + s, nil
+	if s != "" && strings.Trim(s, "0123456789") == "" {
+		s = ":" + s
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

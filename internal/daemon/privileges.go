@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 )
 
 // ErrRoot is returned where the service would go on as root without having
@@ -17,24 +15,6 @@ type privileges struct {
 	user     string // whom it runs as
 	notes    []string
 	landlock string // what Landlock does, or why it does nothing
-}
-
-// folders returns the folders that the paths, and what they lead to as
-// symbolic links, lie in: what has to stay readable for a reload.
-func folders(paths []string) []string {
-	var out []string
-	for _, p := range paths {
-		if abs, err := filepath.Abs(p); err == nil {
-			out = append(out, filepath.Dir(abs))
-		}
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			if real, err = filepath.Abs(real); err == nil {
-				out = append(out, filepath.Dir(real))
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // checkReadable warns of files that this process can no longer read, now that

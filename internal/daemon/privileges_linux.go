@@ -87,8 +87,10 @@ func (d *daemon) landlock() string {
 	if abi < 1 {
 		return "not in force: this kernel has no Landlock, or it is turned off"
 	}
-	read := append(folders(d.paths()), filepath.Dir(d.o.Executable), "/proc")
-	read = append(read, systemFolders...)
+	read := append([]string{filepath.Dir(d.o.Executable), "/proc"}, systemFolders...)
+	for _, k := range d.keepers {
+		read = append(read, k.source.Folders()...)
+	}
 	read = slices.DeleteFunc(read, func(dir string) bool {
 		_, err := os.Stat(dir)
 		return err != nil

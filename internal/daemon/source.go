@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/port843/port843/internal/bounded"
@@ -20,6 +21,9 @@ type Source interface {
 	// Paths returns the files that Load reads, such as there are now; a
 	// change in any of them calls for a Load.
 	Paths() []string
+	// Folders returns the folders that must stay readable for a Load, though
+	// there may be no file in them yet.
+	Folders() []string
 	// String says where the policies come from, for logs and status.
 	String() string
 }
@@ -56,8 +60,9 @@ func Fixed(p *policy.Policy, name string, warnings ...string) (Source, error) {
 func (f *fixed) Load() (Loaded, error) {
 	return Loaded{Policies: server.Policies{Default: f.answer}, Warnings: f.warnings}, nil
 }
-func (f *fixed) Paths() []string { return nil }
-func (f *fixed) String() string  { return f.name }
+func (f *fixed) Paths() []string   { return nil }
+func (f *fixed) Folders() []string { return nil }
+func (f *fixed) String() string    { return f.name }
 
 // file is a source that is one policy file, served as it is.
 type file struct{ path string }
@@ -65,8 +70,9 @@ type file struct{ path string }
 // File returns the source of a policy file.
 func File(path string) Source { return &file{path} }
 
-func (f *file) Paths() []string { return []string{f.path} }
-func (f *file) String() string  { return f.path }
+func (f *file) Paths() []string   { return []string{f.path} }
+func (f *file) Folders() []string { return foldersOf(f.path) }
+func (f *file) String() string    { return f.path }
 
 func (f *file) Load() (Loaded, error) {
 	data, err := bounded.ReadFile(f.path, policy.MaxSize)
@@ -107,6 +113,24 @@ func (e *FileError) Error() string {
 		lines[i] = p.In(e.Path)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// foldersOf returns the folders that the paths, and what they lead to as
+// symbolic links, lie in.
+func foldersOf(paths ...string) []string {
+	var out []string
+	for _, p := range paths {
+		if abs, err := filepath.Abs(p); err == nil {
+			out = append(out, filepath.Dir(abs))
+		}
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			if real, err = filepath.Abs(real); err == nil {
+				out = append(out, filepath.Dir(real))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // signature changes when any of the files does: its content by time and size,

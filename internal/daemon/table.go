@@ -3,7 +3,9 @@ package daemon
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/port843/port843/aggregate"
 	"github.com/port843/port843/internal/config"
@@ -17,6 +19,7 @@ type tableSource struct {
 	loader    *table.Loader
 	policy    string // the file that the config names instead of departments
 	listeners []config.Listener
+	owners    []config.Owner
 	answers   map[*aggregate.Table]*server.Answer
 }
 
@@ -28,7 +31,7 @@ func Table(path string) (Source, *config.Config, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &tableSource{loader: loader, policy: t.Config.Serve.Policy, listeners: t.Config.Serve.Listeners}
+	s := &tableSource{loader: loader, policy: t.Config.Serve.Policy, listeners: t.Config.Serve.Listeners, owners: t.Config.Owners}
 	return s, t.Config, nil
 }
 
@@ -40,6 +43,29 @@ func (s *tableSource) Paths() []string {
 		paths = append(paths, s.policy)
 	}
 	return paths
+}
+
+// Folders returns those of the files, and those in which the owners' patterns
+// may come to match a file.
+func (s *tableSource) Folders() []string {
+	out := foldersOf(s.Paths()...)
+	for i := range s.owners {
+		for _, glob := range s.owners[i].Policies {
+			out = append(out, foldersOf(staticPart(glob))...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// staticPart returns the path of a pattern up to its first part with a
+// wildcard, and a name in its place.
+func staticPart(glob string) string {
+	i := strings.IndexAny(glob, "*?[\\")
+	if i < 0 {
+		return glob
+	}
+	return filepath.Join(filepath.Dir(glob[:i]+"x"), "x")
 }
 
 func (s *tableSource) Load() (Loaded, error) {
