@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,7 +11,10 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/port843/port843/internal/need"
+	"github.com/port843/port843/policy"
 )
 
 // processStatus returns the lines of /proc/PID/status by their names.
@@ -112,5 +117,35 @@ func TestServeWithoutThePrivilege(t *testing.T) {
 	out, err := inNamespace("--listen", "127.0.0.1:843").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "error: cannot listen on 127.0.0.1:843: permission denied") || !strings.Contains(string(out), "setcap") {
 		t.Errorf("a named port without the privilege: %v\n%s", err, out)
+	}
+}
+
+// TestServeInetdFromPipes has a request that comes in two parts, through a pipe.
+func TestServeInetdFromPipes(t *testing.T) {
+	cmd := exec.Command(binary(t), "serve", "--inetd", "--allow", "a.test:80")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, policy.Request[:5])
+	eventually(t, "the first bytes are read", func() bool {
+		n, err := unix.IoctlGetInt(int(in.(*os.File).Fd()), unix.TIOCINQ)
+		return err == nil && n == 0
+	})
+	io.WriteString(in, policy.Request[5:])
+	got, err := io.ReadAll(out)
+	if err != nil || !bytes.Contains(got, []byte(`domain="a.test"`)) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -317,6 +317,7 @@ func TestServeInetd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	syscall.CloseOnExec(pair[0])
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
 	defer ours.Close()
 	cmd := exec.Command(binary(t), "serve", "--inetd", "--allow", "a.test:80")

@@ -23,9 +23,14 @@ func Inetd(s Source, limits server.Limits, stdin, stdout *os.File) (server.Outco
 	if deadline <= 0 {
 		deadline = server.DefaultDeadline
 	}
+	// FileConn makes whatever it is given non-blocking before it looks whether
+	// it is a socket; a pipe would be spoilt by that.
+	if info, err := stdin.Stat(); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return server.Exchange(pipes{stdin, stdout}, nil, func() *server.Answer { return loaded.Policies.Default }, nil), nil
+	}
 	c, err := net.FileConn(stdin)
 	if err != nil {
-		return server.Exchange(pipes{stdin, stdout}, nil, func() *server.Answer { return loaded.Policies.Default }, nil), nil
+		return 0, err
 	}
 	defer c.Close()
 	stream, ok := c.(server.Stream)
