@@ -16,9 +16,10 @@ const (
 type Document struct {
 	Elements    []Element // Elements[0] is the root, where there is one
 	Comments    []Comment
-	Declaration bool // it begins with an XML declaration
-	Doctype     Pos  // of the document type declaration, where there is one
-	Size        int  // bytes
+	Others      []Other // what else stands in the file, in order
+	Declaration bool    // it begins with an XML declaration
+	Doctype     Pos     // of the document type declaration, where there is one
+	Size        int     // bytes
 }
 
 // Element is one element of a [Document].
@@ -31,6 +32,7 @@ type Element struct {
 	StartEnd Pos  // just behind the ">" of its start tag
 	Text     Pos  // of its first text that is not white space, where there is some
 	Closed   bool // by "/>" or an end tag
+	End      Pos  // just behind the "/>" or the end tag; no place where it is never closed
 }
 
 // Attr is one attribute of an [Element].
@@ -47,6 +49,26 @@ type Comment struct {
 	Text string
 	Pos  Pos
 	End  Pos // just behind its "-->"
+}
+
+// OtherKind is what an [Other] is.
+type OtherKind uint8
+
+const (
+	OtherDeclaration OtherKind = iota // <?xml version="1.0"?>
+	OtherDoctype                      // <!DOCTYPE ...>
+	OtherInstruction                  // another <?...?>
+	OtherText                         // text that is not only white space, without the white space around it
+	OtherCDATA                        // <![CDATA[...]]>
+)
+
+// Other is a part of a [Document] that is no element, comment or white space.
+// With the elements and comments these are the whole file, so that a formatter
+// loses nothing.
+type Other struct {
+	Kind OtherKind
+	Pos  Pos
+	End  int32 // offset just behind it, in bytes
 }
 
 // Attr returns the attribute of that name, or nil.

@@ -60,11 +60,13 @@ func (s *scanner) cdata() {
 	body, ok := s.until("<![CDATA[", "]]>", "the CDATA section")
 	switch {
 	case !ok:
+		return
 	case len(s.stack) == 0:
 		s.fail(CodeTrailing, start, "a CDATA section stands outside the root element")
 	case body != "":
 		s.markText(start)
 	}
+	s.other(OtherCDATA, start, s.off)
 }
 
 func (s *scanner) instruction() {
@@ -82,6 +84,7 @@ func (s *scanner) instruction() {
 	case n == 0 || n < len(body) && !isSpace(body[n]):
 		s.fail(CodeSyntax, start, "a processing instruction begins with its name")
 	}
+	s.other(OtherInstruction, start, s.off)
 }
 
 // doctype reads a document type declaration. Its external subset is never
@@ -97,6 +100,7 @@ func (s *scanner) doctype() {
 		switch c := s.src[i]; c {
 		case '>':
 			s.off = i + 1
+			s.other(OtherDoctype, start, s.off)
 			s.checkDoctype(start, s.src[start+len("<!DOCTYPE"):i])
 			return
 		case '"', '\'':
@@ -211,7 +215,9 @@ func (s *scanner) startTag() {
 		s.report(&Problem{Code: CodeSyntax, Effect: EffectVoid, Pos: e.Pos, Element: name, Msg: "the tag has no end"})
 	}
 	e.StartEnd = s.pos(s.off)
-	e.Closed = closed
+	if closed {
+		e.Closed, e.End = true, e.StartEnd
+	}
 	s.doc.Elements = append(s.doc.Elements, e)
 	if !closed {
 		s.stack = append(s.stack, len(s.doc.Elements)-1)
@@ -341,6 +347,7 @@ func (s *scanner) endTag() {
 		e := &s.doc.Elements[i]
 		s.report(&Problem{Code: CodeSyntax, Effect: EffectVoid, Pos: e.Pos, Element: e.Name, Msg: "the element is never closed"})
 	}
-	s.doc.Elements[s.stack[open]].Closed = true
+	e := &s.doc.Elements[s.stack[open]]
+	e.Closed, e.End = true, s.pos(s.off)
 	s.stack = s.stack[:open]
 }

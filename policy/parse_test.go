@@ -205,3 +205,30 @@ func TestCheckSocket(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestDocumentIsWhole holds that elements, comments and others leave nothing
+// but white space and end tags uncovered.
+func TestDocumentIsWhole(t *testing.T) {
+	in := "<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"a.dtd\">\n<?pi x?><!-- c -->\n<a>\n text <b></b>\n<c d=\"e\"/><![CDATA[x]]>\n</a>\n<!-- end -->\n"
+	doc, problems := ParseDocument([]byte(in))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	for _, o := range doc.Others {
+		got = append(got, fmt.Sprintf("%d %s %q", o.Kind, o.Pos, in[o.Pos.Offset:o.End]))
+	}
+	want := []string{`0 1:1 "<?xml version=\"1.0\"?>"`, `1 2:1 "<!DOCTYPE a SYSTEM \"a.dtd\">"`, `2 3:1 "<?pi x?>"`, `3 5:2 "text"`, `4 6:11 "<![CDATA[x]]>"`}
+	if strings.Join(got, "; ") != strings.Join(want, "; ") {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, "; "), strings.Join(want, "; "))
+	}
+	for i, want := range []string{"7:5", "5:14", "6:11"} {
+		if got := doc.Elements[i].End.String(); got != want {
+			t.Errorf("<%s> ends at %s, want %s", doc.Elements[i].Name, got, want)
+		}
+	}
+	open, _ := ParseDocument([]byte("<a><b></a>"))
+	if open.Elements[1].End.IsValid() || !open.Elements[0].End.IsValid() {
+		t.Error("an element that is never closed has an end, or one that is has none")
+	}
+}

@@ -165,6 +165,7 @@ func (s *scanner) declaration() {
 	limit := start + end
 	attrs := s.attributes(limit, "?xml")
 	s.off = limit + len("?>")
+	s.other(OtherDeclaration, start, s.off)
 	want := []string{"version", "encoding", "standalone"}
 	for i, a := range attrs {
 		at := slices.Index(want, a.Name)
@@ -264,6 +265,11 @@ func (s *scanner) text() {
 	}
 	s.expand(t, start)
 	s.markText(at)
+	s.other(OtherText, at, start+len(strings.TrimRight(t, " \t\r\n")))
+}
+
+func (s *scanner) other(kind OtherKind, start, end int) {
+	s.doc.Others = append(s.doc.Others, Other{kind, s.pos(start), int32(end)})
 }
 
 func (s *scanner) markText(at int) {
