@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"net/netip"
 	"strings"
 )
@@ -240,4 +241,36 @@ func (d Domain) Covers(e Domain) bool {
 		return d.kind == DomainAny || d.kind == DomainSuffix && d.matchesHost(e.host)
 	}
 	return d.matchesHost(e.host)
+}
+
+// Above yields the patterns that cover d, d itself first, then ever wider
+// ones; for the zero value none. They are what has to be looked up in a table
+// of patterns to find all that match at least what d matches.
+func (d Domain) Above() iter.Seq[Domain] {
+	return func(yield func(Domain) bool) {
+		if d.kind == DomainNone {
+			return
+		}
+		each := func(kind DomainKind, host string) bool {
+			return yield(Domain{kind, d.scheme, host}) && (d.scheme == SchemeAny || yield(Domain{kind, SchemeAny, host}))
+		}
+		if !each(d.kind, d.host) || d.kind == DomainAny {
+			return
+		}
+		if d.kind == DomainExact && !each(DomainSuffix, d.host) {
+			return
+		}
+		if d.kind != DomainIP {
+			for host := d.host; ; {
+				_, parent, found := strings.Cut(host, ".")
+				if !found {
+					break
+				}
+				if host = parent; !each(DomainSuffix, host) {
+					return
+				}
+			}
+		}
+		each(DomainAny, "")
+	}
 }

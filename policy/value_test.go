@@ -211,3 +211,41 @@ func TestPortSetStrings(t *testing.T) {
 		t.Errorf("AllPorts has %d ports", n)
 	}
 }
+
+func TestDomainAbove(t *testing.T) {
+	for in, want := range map[string]string{
+		"*":                   "*",
+		"a.example.com":       "a.example.com *.a.example.com *.example.com *.com *",
+		"*.example.com":       "*.example.com *.com *",
+		"192.0.2.1":           "192.0.2.1 *",
+		"https://example.com": "https://example.com example.com https://*.example.com *.example.com https://*.com *.com https://* *",
+	} {
+		d, err := ParseDomain(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for above := range d.Above() {
+			got = append(got, above.String())
+			if !above.Covers(d) {
+				t.Errorf("%s does not cover %s", above, d)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("above %s: %s, want %s", in, strings.Join(got, " "), want)
+		}
+		for range d.Above() {
+			break
+		}
+	}
+	for above := range (Domain{}).Above() {
+		t.Errorf("the zero value is covered by %s", above)
+	}
+}
+
+func TestPortSetAll(t *testing.T) {
+	s := Ports(80, 443, 81)
+	if got, want := slices.Collect(s.All()), s.Ranges(); !slices.Equal(got, want) || len(got) != 2 {
+		t.Errorf("All yields %v, Ranges returns %v", got, want)
+	}
+}
