@@ -30,13 +30,14 @@ var shippedDefaults = []shipped{
 	// GatewayWorker/Workerman's chat examples.
 	{product: "what Workerman's examples ship", kind: KindSocket, meta: policy.MetaAll,
 		rules: []shippedRule{{"*", "*", 0}}},
-	// Red5, and rtmplite's rtmp.py.
+	// rtmplite's rtmp.py and its descendants.
 	{product: "the default of rtmplite and of RTMP servers like it", kind: KindSocket,
 		rules: []shippedRule{{"*", "1935", policy.SecureFalse}}},
-	// Openfire 3, FlashCrossDomainHandler: the client port and 5229.
+	// Openfire 3, FlashCrossDomainHandler: the client listener's port.
 	{product: "the default of Openfire's Flash cross-domain handler", kind: KindSocket,
-		rules: []shippedRule{{"*", "5222,5229", 0}}},
-	// SmartFoxServer 1 Pro, config.xml.
+		rules: []shippedRule{{"*", "5222", 0}}},
+	// SmartFoxServer 1, whose XMLSocket port is 9339; transcripts of it and of
+	// servers that stand in for it.
 	{product: "the default of SmartFoxServer 1", kind: KindSocket,
 		rules: []shippedRule{{"*", "9339", 0}}},
 	// ActionScript documentation of Flash MX 2004 and 8, "XMLSocket policy file".
