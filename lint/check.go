@@ -25,6 +25,12 @@ func Check(data []byte, opt Options) []Finding {
 		s.reportProblem(p)
 	}
 	s.suppress()
+	if s.void {
+		// What a fix would change in a file that nobody can read is not certain.
+		for i := range s.out {
+			s.out[i].Fix = nil
+		}
+	}
 	if opt.Minimum > Note {
 		s.out = slices.DeleteFunc(s.out, func(f Finding) bool { return f.Severity < opt.Minimum })
 	}

@@ -17,11 +17,18 @@ var ruleDuplicateRule = &Rule{
 				return
 			}
 			f := s.report(s.tag(narrow.elem), "means the same as the rule at "+wide.elem.Pos.String())
-			if edit, ok := s.removal(narrow.elem); ok && narrow.elem.StartEnd == narrow.elem.End {
+			if edit, ok := s.removal(narrow.elem); ok && narrow.elem.StartEnd == narrow.elem.End && sameForEveryKind(wide, narrow) {
 				f.fix("remove the second of two rules that mean the same", edit)
 			}
 		})
 	},
+}
+
+// sameForEveryKind reports whether two rules mean the same whatever kind of
+// policy the file is taken for: the kind may have been guessed, and one file
+// may be served both ways.
+func sameForEveryKind(a, b *grant) bool {
+	return a.rule == nil || a.rule.NoPorts == b.rule.NoPorts && a.rule.Ports.Equal(b.rule.Ports) && a.secure == b.secure
 }
 
 func sameMeaning(a, b *grant) bool {

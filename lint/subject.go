@@ -18,6 +18,7 @@ type subject struct {
 	doc      *policy.Document
 	flash    *policy.Policy // nil for Silverlight
 	problems policy.Problems
+	void     bool // not one well-formed document within the bounds
 
 	grants  []grant
 	ports   []portList
@@ -34,8 +35,9 @@ type grant struct {
 	domain policy.Domain  // the zero value where it has a mistake
 	ports  policy.PortSet // empty for URLs
 	secure policy.Secure
-	group  int  // grants of one Silverlight policy have the same; 0 for Flash
-	dead   bool // a mistake elsewhere in the rule: it grants nothing
+	group  int          // grants of one Silverlight policy have the same; 0 for Flash
+	rule   *policy.Rule // what it was made from; nil for Silverlight
+	dead   bool         // a mistake elsewhere in the rule: it grants nothing
 }
 
 // portList is one attribute that lists ports.
@@ -60,6 +62,9 @@ type headerList struct {
 func read(data []byte, opt *Options) *subject {
 	p, err := policy.Parse(data)
 	s := &subject{opt: opt, data: data, doc: p.Doc, flash: p, problems: policy.ProblemsOf(err)}
+	s.void = slices.ContainsFunc(s.problems, func(p *policy.Problem) bool {
+		return p.Effect == policy.EffectVoid && p.Code != policy.CodeRoot
+	})
 	s.kind = s.kindOf()
 	if s.kind == KindSilverlight {
 		s.flash = nil
@@ -129,7 +134,7 @@ func (s *subject) readFlash() {
 }
 
 func (s *subject) addRule(e *policy.Element, r *policy.Rule) {
-	g := grant{elem: e, attr: e.Attr("domain"), domain: r.Domain, secure: r.Secure, dead: r.Dead}
+	g := grant{elem: e, attr: e.Attr("domain"), domain: r.Domain, secure: r.Secure, rule: r, dead: r.Dead}
 	if s.kind == KindSocket {
 		g.ports = r.Ports
 		g.dead = g.dead || r.NoPorts
