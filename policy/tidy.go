@@ -98,7 +98,7 @@ func (t *tidier) write(i int) {
 		switch {
 		case p.comment && lines == 0 && before.elem != nil:
 			t.b.WriteByte(' ')
-		case lines > 1 && !(p.elem != nil && p.closing && p.isEndTag(t.src)) && !(before.elem != nil && !before.closing):
+		case lines > 1 && !p.isEndTag(t.src) && (before.elem == nil || before.closing):
 			t.b.WriteString("\n\n" + strings.Repeat(tidyIndent, p.depth))
 		default:
 			t.b.WriteString("\n" + strings.Repeat(tidyIndent, p.depth))
@@ -142,7 +142,7 @@ func (t *tidier) attribute(e *Element, a *Attr) {
 	if v, ok := canonicalValue(e.Name, a); ok {
 		writeValue(&t.b, v)
 	} else {
-		t.b.WriteString(strings.ReplaceAll(normalizeSpace(strings.ReplaceAll(a.Raw, "\r\n", "\n")), `"`, "&quot;"))
+		t.b.WriteString(strings.ReplaceAll(normalizeSpace(a.Raw), `"`, "&quot;"))
 	}
 	t.b.WriteString(`"`)
 }
