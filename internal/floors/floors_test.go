@@ -30,6 +30,7 @@ var floor = map[string]int{
 	"conform":          2,
 	"frontdoor":        2,
 	"player":           2,
+	"internal/fetch":   2,
 	"audit":            2,
 	"internal/config":  3,
 	"internal/table":   3,
