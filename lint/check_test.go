@@ -156,8 +156,8 @@ func TestApply(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			findings := Check([]byte(c.in), Options{Kind: KindSocket})
-			got, n := Apply([]byte(c.in), findings)
-			if string(got) != c.want || n != c.n {
+			got, applied := Apply([]byte(c.in), findings)
+			if n := len(applied); string(got) != c.want || n != c.n {
 				t.Errorf("%d fixes give %q, want %d and %q", n, got, c.n, c.want)
 			}
 		})
@@ -168,8 +168,8 @@ func TestApply(t *testing.T) {
 // and that edits outside the text are refused.
 func TestApplyOverlapping(t *testing.T) {
 	fix := func(edits ...Edit) Finding { return Finding{Fix: &Fix{Edits: edits}} }
-	got, n := Apply([]byte("abcdef"), []Finding{fix(Edit{3, 5, "X"}), fix(Edit{0, 1, ""}, Edit{4, 6, "Y"}), fix(Edit{5, 9, "Z"}), fix(Edit{1, 2, "BB"})})
-	if string(got) != "aBBcXf" || n != 2 {
+	got, applied := Apply([]byte("abcdef"), []Finding{fix(Edit{3, 5, "X"}), fix(Edit{0, 1, ""}, Edit{4, 6, "Y"}), fix(Edit{5, 9, "Z"}), fix(Edit{1, 2, "BB"})})
+	if n := len(applied); string(got) != "aBBcXf" || n != 2 {
 		t.Errorf("%q with %d fixes", got, n)
 	}
 }

@@ -13,7 +13,7 @@
 // # Call these first
 //
 //	findings := lint.Check(data, lint.Options{File: "crossdomain.xml"})
-//	fixed, n := lint.Apply(data, findings)
+//	fixed, applied := lint.Apply(data, findings)
 //
 // # Suppression
 //

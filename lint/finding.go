@@ -113,9 +113,10 @@ func compare(a, b Finding) int {
 }
 
 // Apply carries out the certain fixes of findings, which Check returned for
-// data, and returns the new text and how many fixes it holds. Of two that
-// overlap the first counts; check again for the other. data is not changed.
-func Apply(data []byte, findings []Finding) (fixed []byte, n int) {
+// data, and returns the new text and the findings whose fixes it holds. Of two
+// that overlap the first counts; check again for the other. data is not
+// changed.
+func Apply(data []byte, findings []Finding) (fixed []byte, applied []Finding) {
 	var edits []Edit
 	for _, f := range findings {
 		if f.Fix == nil || slices.ContainsFunc(f.Fix.Edits, func(e Edit) bool {
@@ -124,7 +125,7 @@ func Apply(data []byte, findings []Finding) (fixed []byte, n int) {
 			continue
 		}
 		edits = append(edits, f.Fix.Edits...)
-		n++
+		applied = append(applied, f)
 	}
 	slices.SortFunc(edits, func(a, b Edit) int { return cmp.Compare(a.Start, b.Start) })
 	at := 0
@@ -133,7 +134,7 @@ func Apply(data []byte, findings []Finding) (fixed []byte, n int) {
 		fixed = append(fixed, e.New...)
 		at = e.End
 	}
-	return append(fixed, data[at:]...), n
+	return append(fixed, data[at:]...), applied
 }
 
 func (e Edit) overlaps(f Edit) bool { return e.Start < f.End && f.Start < e.End || e.Start == f.Start }

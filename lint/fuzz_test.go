@@ -44,8 +44,8 @@ func FuzzCheck(f *testing.F) {
 				t.Fatalf("not in order: %+v before %+v", findings[i-1], x)
 			}
 		}
-		fixed, n := Apply(data, findings)
-		if n == 0 {
+		fixed, applied := Apply(data, findings)
+		if len(applied) == 0 {
 			return
 		}
 		before, err := policy.Parse(data)

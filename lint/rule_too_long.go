@@ -20,6 +20,8 @@ var ruleTooLong = &Rule{
 	check: func(s *subject) {
 		size := len(strings.TrimRight(string(s.data[max(0, len(s.data)-1):]), "\x00")) + max(0, len(s.data)-1) + 1
 		switch {
+		case size > policy.MaxSize:
+			// It is too-large, and was not read.
 		case size > policy.SafeSize:
 			s.report(s.file(), fmt.Sprintf("with its NUL the file has %d bytes; all known clients read %d", size, policy.SafeSize))
 		case size > policy.AdvisedSize:

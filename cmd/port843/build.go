@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/port843/port843/aggregate"
+	"github.com/port843/port843/internal/atomicfile"
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/table"
@@ -174,24 +175,9 @@ func writePolicies(dir string, tables []*aggregate.Table) error {
 		return err
 	}
 	for _, t := range tables {
-		if err := writeWhole(filepath.Join(dir, policyFile(t)), policy.Format(t.Policy())); err != nil {
+		if err := atomicfile.Write(filepath.Join(dir, policyFile(t)), policy.Format(t.Policy())); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writeWhole puts a file in the place of another at once.
-func writeWhole(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".port843-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // of no effect once it is renamed
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }

@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/port843/port843/aggregate"
 	"github.com/port843/port843/internal/bounded"
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/escape"
+	"github.com/port843/port843/internal/fetch"
 	"github.com/port843/port843/policy"
 )
 
@@ -123,12 +122,6 @@ func (s sideSet) pick(asked, server netip.Addr) (side, error) {
 	return side{}, ambiguous(s.name, s.tables)
 }
 
-// Bounds of what a server may send and how long it may take.
-const (
-	fetchSize = 64 << 10 // ten times what the known clients read
-	fetchTime = 5 * time.Second
-)
-
 // openServer asks a server for its policy, as a client does.
 func openServer(ctx context.Context, name string) (sideSet, error) {
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(name, "xmlsocket://"))
@@ -136,48 +129,11 @@ func openServer(ctx context.Context, name string) (sideSet, error) {
 	if err != nil || perr != nil || n == 0 || host == "" {
 		return sideSet{}, cli.Usage("write xmlsocket://host:port, such as xmlsocket://192.0.2.10:843", "%q names no server", name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
-	defer cancel()
-	data, err := fetch(ctx, net.JoinHostPort(host, port))
+	got, err := fetch.Get(ctx, "xmlsocket://"+net.JoinHostPort(host, port))
 	if err != nil {
 		return sideSet{}, cli.Fail(fmt.Errorf("%s: %w", escape.Text(name, 300), err), "")
 	}
-	set := parsedSide(name, data, uint16(n))
+	set := parsedSide(name, got.Data, got.Port)
 	set.server, _ = netip.ParseAddr(host)
 	return set, nil
-}
-
-// fetch returns the document, without the NUL that ends it.
-func fetch(ctx context.Context, address string) ([]byte, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	if _, err := io.WriteString(conn, policy.Request); err != nil {
-		return nil, err
-	}
-	var got []byte
-	buf := make([]byte, 4096)
-	for len(got) <= fetchSize {
-		n, err := conn.Read(buf)
-		got = append(got, buf[:n]...)
-		if i := strings.IndexByte(string(buf[:n]), 0); i >= 0 {
-			return got[:len(got)-n+i], nil
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil, fmt.Errorf("no policy within %v", fetchTime)
-		case errors.Is(err, io.EOF) && len(got) == 0:
-			return nil, errors.New("it closed without an answer")
-		case errors.Is(err, io.EOF):
-			return got, nil
-		case err != nil:
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("the answer is longer than %d bytes", fetchSize)
 }

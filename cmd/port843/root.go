@@ -27,6 +27,8 @@ be done. Each verb's help says what "no" means for it.`,
 		newBuild(s),
 		newDiff(s),
 		newConform(s),
+		newLint(s),
+		newFmt(s),
 	)
 	return root
 }
