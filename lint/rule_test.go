@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -148,11 +149,29 @@ func rulesPage() []byte {
 			kinds = append(kinds, k.String())
 		}
 		fmt.Fprintf(&b, "\n### %s\n\n%s: **%s**, for %s.\n\n", r.Code, sentence(r.Name), r.Severity, strings.Join(kinds, ", "))
-		fmt.Fprintf(&b, "- Finds: %s\n- An attacker gains: %s.\n- Clients that honour it: %s.\n- Fix: %s.\n\n", r.Finds, r.Gain, r.Clients, r.Fix)
+		fmt.Fprintf(&b, "- Finds: %s\n- An attacker gains: %s.\n- Clients that honour it: %s.\n- Fix: %s.\n\n", markdown(r.Finds), markdown(r.Gain), markdown(r.Clients), markdown(r.Fix))
 		writeExample(&b, "Bad", r.Bad)
 		writeExample(&b, "Good", r.Good)
 	}
 	return b.Bytes()
+}
+
+// quoted is text in quotes, which the page shows as code.
+var quoted = regexp.MustCompile(`"[^"]+"`)
+
+// markdown makes plain text Markdown: what is quoted becomes code, and nothing
+// of the rest is markup.
+func markdown(text string) string {
+	var b strings.Builder
+	at := 0
+	plain := strings.NewReplacer("*", `\*`, "_", `\_`, "<", "&lt;", "&", "&amp;")
+	for _, m := range quoted.FindAllStringIndex(text, -1) {
+		plain.WriteString(&b, text[at:m[0]])
+		b.WriteString("`" + text[m[0]+1:m[1]-1] + "`")
+		at = m[1]
+	}
+	plain.WriteString(&b, text[at:])
+	return b.String()
 }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
