@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/port843/port843/internal/escape"
+	"github.com/port843/port843/internal/nearest"
 	"github.com/port843/port843/policy"
 )
 
@@ -52,43 +53,15 @@ var meant = map[string]string{
 // suggestion returns "; did you mean ...?" for a name that is not among names
 // but close to one of them, else "".
 func suggestion(name string, names []string) string {
-	best, distance := "", 1+len(name)/3
-	if m := meant[strings.ToLower(name)]; m != "" && slices.Contains(names, m) {
+	name = strings.ToLower(name)
+	best := nearest.Word(name, names)
+	if m := meant[name]; m != "" && slices.Contains(names, m) {
 		best = m
-	} else if len(name) <= maxSuggested {
-		for _, n := range names {
-			if d := editDistance(strings.ToLower(name), n); d < distance {
-				best, distance = n, d
-			}
-		}
 	}
 	if best == "" {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// maxSuggested bounds the work: the longest name of the formats has 31 bytes.
-const maxSuggested = 40
-
-// editDistance is the number of bytes to insert, remove or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // portsText is a port set for a message: "port 80", "ports 80,81", cut where

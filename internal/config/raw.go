@@ -7,6 +7,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"github.com/port843/port843/internal/nearest"
 	"github.com/port843/port843/policy"
 )
 
@@ -254,7 +255,7 @@ func (s *section) leftOver() {
 			continue
 		}
 		msg := "no such key"
-		if near := nearest(name, s.asked); near != "" {
+		if near := nearest.Word(name, s.asked); near != "" {
 			msg = fmt.Sprintf("no such key; did you mean %q", near)
 		}
 		s.d.add(s.n.byName[name].pos, s.path(printable(name)), CodeUnknown, "", "%s", msg)
