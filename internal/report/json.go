@@ -15,20 +15,15 @@ import (
 // one; nothing is removed or given another meaning.
 const JSONVersion = 1
 
-// jsonRenderer writes one object.
+// jsonRenderer writes one object, finding by finding, so that a scan of any
+// size takes no memory:
+//
+//	{"version": 1, "tool": "port843", "tool_version": "...", "findings": [...], "summary": {...}}
 type jsonRenderer struct {
-	w   io.Writer
-	opt Options
-	out []jsonFinding
-	sum Summary
-}
-
-type jsonReport struct {
-	Version     int           `json:"version"`
-	Tool        string        `json:"tool"`
-	ToolVersion string        `json:"tool_version"`
-	Findings    []jsonFinding `json:"findings"`
-	Summary     Summary       `json:"summary"`
+	w     io.Writer
+	opt   Options
+	begun bool
+	sum   Summary
 }
 
 type jsonFinding struct {
@@ -58,11 +53,33 @@ type jsonEdit struct {
 
 func (r *jsonRenderer) Add(f Finding) error {
 	r.sum.add(f.Severity)
-	r.out = append(r.out, jsonFinding{
+	separator := ",\n    "
+	if !r.begun {
+		separator = "\n    "
+		if err := r.begin(); err != nil {
+			return err
+		}
+	}
+	data, err := json.MarshalIndent(jsonFinding{
 		Code: f.Code, Severity: f.Severity.String(), Place: f.Place, Line: f.Line, Column: f.Column, EndLine: f.EndLine, EndCol: f.EndCol,
 		Message: f.Message, Gain: f.Gain, Hint: f.Hint, Fix: jsonFixOf(f.Fix),
-	})
-	return nil
+	}, "    ", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = r.w.Write(append([]byte(separator), ascii(data)...))
+	return err
+}
+
+// begin writes what stands before the findings.
+func (r *jsonRenderer) begin() error {
+	r.begun = true
+	version, err := json.Marshal(r.opt.Version)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.w, "{\n  \"version\": %d,\n  \"tool\": \"port843\",\n  \"tool_version\": %s,\n  \"findings\": [", JSONVersion, ascii(version))
+	return err
 }
 
 func jsonFixOf(f *lint.Fix) *jsonFix {
@@ -77,20 +94,25 @@ func jsonFixOf(f *lint.Fix) *jsonFix {
 }
 
 func (r *jsonRenderer) Close(places int) error {
-	r.sum.Places = places
-	if r.out == nil {
-		r.out = []jsonFinding{}
+	end := "\n  ]"
+	if !r.begun {
+		end = "]"
+		if err := r.begin(); err != nil {
+			return err
+		}
 	}
-	return writeJSON(r.w, jsonReport{JSONVersion, "port843", r.opt.Version, r.out, r.sum})
-}
-
-// writeJSON writes v indented and in ASCII, so that a file's name cannot do
-// anything to the terminal that shows it.
-func writeJSON(w io.Writer, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
+	r.sum.Places = places
+	data, err := json.MarshalIndent(r.sum, "  ", "  ")
 	if err != nil {
 		return err
 	}
+	_, err = fmt.Fprintf(r.w, "%s,\n  \"summary\": %s\n}\n", end, data)
+	return err
+}
+
+// ascii writes what is not ASCII in JSON as escapes, so that a file's name
+// cannot do anything to the terminal that shows it.
+func ascii(data []byte) []byte {
 	var b bytes.Buffer
 	for len(data) > 0 {
 		c, n := utf8.DecodeRune(data)
@@ -107,7 +129,5 @@ func writeJSON(w io.Writer, v any) error {
 		}
 		data = data[n:]
 	}
-	b.WriteByte('\n')
-	_, err = w.Write(b.Bytes())
-	return err
+	return b.Bytes()
 }

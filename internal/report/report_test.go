@@ -89,7 +89,14 @@ func TestExcerpt(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	var got jsonReport
+	var got struct {
+		Version  int
+		Tool     string
+		Findings []jsonFinding
+		Summary  Summary
+
+		ToolVersion string `json:"tool_version"`
+	}
 	if err := json.Unmarshal([]byte(render(t, "json", false, policyFindings())), &got); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -149,7 +150,12 @@ func (r *sarifRenderer) Close(int) error {
 	if r.results == nil {
 		r.results = []sarifResult{}
 	}
-	return writeJSON(r.w, sarifLog{sarifSchema, "2.1.0", []sarifRun{{sarifTool{driver}, "unicodeCodePoints", r.results}}})
+	data, err := json.MarshalIndent(sarifLog{sarifSchema, "2.1.0", []sarifRun{{sarifTool{driver}, "unicodeCodePoints", r.results}}}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = r.w.Write(append(ascii(data), '\n'))
+	return err
 }
 
 // sarifURI makes a URI of a place: relative for a relative path, so that a
