@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -90,10 +91,12 @@ type linter struct {
 	s        cli.Streams
 	runner   lintrun.Runner
 	out      report.Renderer
+	buffer   *bufio.Writer // in front of the output
 	failOn   lint.Severity
 	never    bool
 	fix      bool
 	text     bool // people read the output
+	live     bool // and do so on a terminal: do not make them wait
 	progress *progress
 
 	places, foreign int
@@ -107,7 +110,7 @@ func (f *lintFlags) linter(s cli.Streams, args []string) (*linter, error) {
 	if len(args) == 0 {
 		return nil, cli.Usage(`name a file, a folder or a URL; "-" is standard input`, "nothing to lint")
 	}
-	l := &linter{s: s, fix: f.fix, text: f.format == "text", never: f.failOn == "never"}
+	l := &linter{s: s, fix: f.fix, text: f.format == "text", live: isTerminal(s.Out), never: f.failOn == "never"}
 	o := lint.Options{ServedFrom: f.servedFrom}
 	var ok bool
 	if l.failOn, ok = lint.ParseSeverity(f.failOn); !ok && !l.never {
@@ -137,7 +140,8 @@ func (f *lintFlags) linter(s cli.Streams, args []string) (*linter, error) {
 		return nil, cli.Usage("fetch it into a file first", "--fix changes files only")
 	}
 	var err error
-	l.out, err = report.New(f.format, s.Out, report.Options{Version: version(), Rules: report.LintRules(), Color: colored(s)})
+	l.buffer = bufio.NewWriterSize(s.Out, 64<<10)
+	l.out, err = report.New(f.format, l.buffer, report.Options{Version: version(), Rules: report.LintRules(), Color: colored(s)})
 	if err != nil {
 		return nil, cli.Usage(hint, "%w", err)
 	}
@@ -152,6 +156,7 @@ func (l *linter) run(ctx context.Context, targets []string) error {
 	if err == nil {
 		err = l.out.Close(l.places)
 	}
+	err = errors.Join(err, l.buffer.Flush())
 	if err != nil {
 		return cli.Fail(fmt.Errorf("lint was interrupted: %w", err), "")
 	}
@@ -194,6 +199,9 @@ func (l *linter) item(i lintrun.Item) error {
 		if err := l.out.Add(f); err != nil {
 			return err
 		}
+	}
+	if l.live {
+		return l.buffer.Flush()
 	}
 	return nil
 }
