@@ -1,6 +1,11 @@
 package lint
 
-import "github.com/port843/port843/policy"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/port843/port843/policy"
+)
 
 // sensitive are ports whose usual service must not be reached by a web page,
 // with the name that IANA or the product gives it.
@@ -23,15 +28,6 @@ var sensitivePorts = func() policy.PortSet {
 	return policy.Ports(ports...)
 }()
 
-func sensitiveName(port uint16) string {
-	for _, p := range sensitive {
-		if p.port == port {
-			return p.name
-		}
-	}
-	return ""
-}
-
 var ruleSensitivePort = &Rule{
 	Code: "sensitive-port", Name: "a sensitive port", Group: Grants, Severity: Warning,
 	Finds:   `A port whose usual service is administration, mail, a database or file sharing: ` + sensitiveList() + `. Every port at once is any-port.`,
@@ -47,33 +43,34 @@ var ruleSensitivePort = &Rule{
 			if p.set.IsAll() {
 				continue
 			}
-			hit := p.set.Intersect(sensitivePorts)
-			if hit.IsEmpty() {
-				continue
+			if hit := p.set.Intersect(sensitivePorts); !hit.IsEmpty() {
+				s.report(s.value(p.attr), "granted: "+namedPorts(hit))
 			}
-			message := portsText(hit) + " is granted"
-			if hit.Len() > 1 {
-				message = portsText(hit) + " are granted"
-			}
-			for r := range hit.All() {
-				message += ", " + sensitiveName(r.Lo) + " as a rule"
-				break
-			}
-			if hit.Len() > 1 {
-				message += " for the first"
-			}
-			s.report(s.value(p.attr), message)
 		}
 	},
 }
 
-func sensitiveList() string {
-	text := ""
-	for i, p := range sensitive {
-		if i > 0 {
-			text += ", "
+// maxNamed is how many ports a message names.
+const maxNamed = 5
+
+// namedPorts lists sensitive ports with their usual services.
+func namedPorts(set policy.PortSet) string {
+	var parts []string
+	for _, p := range sensitive {
+		if set.Contains(p.port) {
+			parts = append(parts, fmt.Sprintf("%d (%s)", p.port, p.name))
 		}
-		text += policy.Ports(p.port).String() + " " + p.name
 	}
-	return text
+	if more := len(parts) - maxNamed; more > 0 {
+		parts = append(parts[:maxNamed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func sensitiveList() string {
+	var parts []string
+	for _, p := range sensitive {
+		parts = append(parts, fmt.Sprintf("%d %s", p.port, p.name))
+	}
+	return strings.Join(parts, ", ")
 }
