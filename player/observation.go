@@ -84,10 +84,10 @@ type Observation struct {
 	LastByte  time.Duration
 	Done      time.Duration // until the outcome was known
 
-	Data      []byte // what came, without its NUL; raw, at most MaxRead
-	NUL       bool   // a NUL ended it
-	Closed    bool   // a close ended it
-	Reads     []int  // sizes of the reads that brought it, the first MaxReads
+	Data   []byte // what came, without its NUL; raw, at most MaxRead
+	NUL    bool   // a NUL ended it
+	Closed bool   // a close ended it
+	Reads  []int  // sizes of the reads that brought it, the first MaxReads
 
 	ICMP *ICMP  // with OutcomeRejected, where the system tells
 	Err  string // the system's words; printable

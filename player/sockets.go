@@ -94,7 +94,7 @@ func (w *walk) askDestination(ctx context.Context, look visit, granted bool) boo
 	if w.over {
 		return true
 	}
-	if w.find.Sources[0].Counts {
+	if w.find.By != nil {
 		w.note(NoteDisputed, "no rule in the master: Adobe's guide goes on to the destination port, an older article calls the master final; the guide is followed")
 	}
 	return d.Counts && look(d)

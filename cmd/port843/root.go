@@ -29,6 +29,7 @@ be done. Each verb's help says what "no" means for it.`,
 		newConform(s),
 		newLint(s),
 		newFmt(s),
+		newCheck(s),
 	)
 	return root
 }
