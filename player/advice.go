@@ -184,7 +184,11 @@ func (a *advisor) source(f *Finding, s *Source) {
 	switch o.Outcome {
 	case OutcomeDropped:
 		a.dropped(s)
-	case OutcomeSilent, OutcomeUnfinished:
+	case OutcomeUnfinished:
+		if f.Reason != ReasonHangs {
+			a.add("unfinished", "send the whole policy and its NUL at once", where, "the player takes the policy, for which it now waits until it gives up")
+		}
+	case OutcomeSilent:
 		if f.Reason != ReasonHangs && s.Role != RoleDestination {
 			a.add("silent", "find out what accepts connections there; serve a policy, or close the port", where, fmt.Sprintf("each client is spared %s before every connect", a.cost(s)))
 		}
@@ -205,17 +209,17 @@ func (a *advisor) source(f *Finding, s *Source) {
 	case OutcomeCertificate:
 		a.add("certificate", "give the site a certificate that is valid for its name", where, "the client can load the policy")
 	case OutcomePolicy:
-		a.served1(s)
+		a.delivered(s)
 	}
 }
 
-// served1 advises about a policy that came whole.
-func (a *advisor) served1(s *Source) {
+// delivered advises about a policy that came whole.
+func (a *advisor) delivered(s *Source) {
 	o, where := s.Observation, placeOf(s)
 	if why := s.Why; why != "" && !s.Location.IsSocket() && s.Policy != nil && !s.Policy.Void {
 		a.add("web", "change how it is served: "+why, where, "the client decides by the file")
 	}
-	if s.Policy != nil && s.Policy.Void {
+	if s.Policy != nil && s.Policy.Void && !s.Cut {
 		a.add("well-formed", "correct the file, as the notes say", where, "its rules count again")
 	}
 	if s.Location.IsSocket() && len(o.Reads) > 1 && len(o.Data) < policy.SafeSize {

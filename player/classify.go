@@ -44,7 +44,7 @@ func Classify(data []byte, ending Ending) Outcome {
 		return OutcomePolicy
 	case root == complete:
 		return OutcomeNoNUL
-	case ending == EndWaited:
+	case ending == EndWaited && (root == begun || data[0] == '<'):
 		return OutcomeUnfinished
 	case root == begun && ending == EndNUL:
 		return OutcomePolicy // a policy file with mistakes in it: Parse names them

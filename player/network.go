@@ -34,6 +34,9 @@ type Network struct {
 	Resolver Resolver      // nil: net.DefaultResolver
 	Patience time.Duration // how long it listens in all; 0: DefaultPatience
 	TLS      *tls.Config   // for https policies; nil: the system's roots
+	// Plain says that a server which closes a policy request without a byte
+	// is not asked a second time, by a TLS handshake, whether it speaks TLS.
+	Plain bool
 }
 
 func (n *Network) patience() time.Duration {
@@ -94,7 +97,44 @@ func (n *Network) Fetch(ctx context.Context, q Query) *Observation {
 	if ctx.Err() != nil && ending == EndWaited {
 		o.Outcome = OutcomeCancelled
 	}
+	if !n.Plain && len(o.Data) == 0 && (o.Outcome == OutcomeClosed || o.Outcome == OutcomeReset) && n.speaksTLS(ctx, q) {
+		o.Outcome, o.Err = OutcomeTLS, "it closes a plain request, and answers a TLS handshake"
+	}
 	return o
+}
+
+// tlsProbe bounds the second question to a server that has closed the first.
+const tlsProbe = 2 * time.Second
+
+// speaksTLS reports whether a TLS handshake is answered by TLS. Many servers
+// close a plain request without a word. No certificate is looked at: nothing
+// is sent after the handshake.
+func (n *Network) speaksTLS(ctx context.Context, q Query) bool {
+	q.Limits.Connect = tlsProbe
+	_, conn := n.connect(ctx, q)
+	if conn == nil {
+		return false
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, tlsProbe)
+	defer cancel()
+	first := &firstBytes{Conn: conn}
+	err := tls.Client(first, &tls.Config{ServerName: q.Location.Host, InsecureSkipVerify: true}).HandshakeContext(ctx)
+	return err == nil || foreign(first.seen) == OutcomeTLS
+}
+
+// firstBytes keeps the first bytes that are read off a connection.
+type firstBytes struct {
+	net.Conn
+	seen []byte
+}
+
+func (c *firstBytes) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if room := 2 - len(c.seen); room > 0 {
+		c.seen = append(c.seen, b[:min(n, room)]...)
+	}
+	return n, err
 }
 
 // Reach connects and closes at once.

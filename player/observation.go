@@ -136,6 +136,9 @@ func (o *Observation) String() string {
 			return fmt.Sprintf("rejected by ICMP (type %d, code %d) from %s", o.ICMP.Type, o.ICMP.Code, o.ICMP.From)
 		}
 	case OutcomeForeign, OutcomeHTTP, OutcomeTLS, OutcomeUnfinished:
+		if len(o.Data) == 0 {
+			break
+		}
 		return fmt.Sprintf("%s; it begins %q", outcomeText[o.Outcome], escape.Text(o.Data, 40))
 	case OutcomeAbsent:
 		if o.Status != 0 {

@@ -80,6 +80,7 @@ type Source struct {
 	Observation *Observation
 	Counts      bool   // the client decides by it
 	Why         string // why not; fit to be shown
+	Cut         bool   // the client has read the beginning of it only
 
 	Policy *policy.Policy // nil where none came, or an access-policy
 	Access *AccessPolicy  // Silverlight's

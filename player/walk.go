@@ -138,7 +138,7 @@ func (w *walk) read(s *Source) {
 		return
 	}
 	pol, problems, cut := w.p.read(o)
-	s.Policy = pol
+	s.Policy, s.Cut = pol, cut
 	s.Counts = !pol.Void
 	if cut {
 		w.note(NoteClient, "%s stops reading at the first short piece: of %d bytes it has read %d. In which pieces an answer arrives, chance decides", w.p.Title, len(o.Data), len(w.p.received(o)))
