@@ -113,14 +113,17 @@ func (a *advisor) denied(f *Finding) {
 	}
 }
 
-// served reports whether a policy is there and only its delivery is at fault.
+// served reports whether a policy is there and only its delivery is at fault,
+// or something else is at the master's place: the advice is about that then.
 func (a *advisor) served(f *Finding) bool {
 	return slices.ContainsFunc(f.Sources, func(s *Source) bool {
 		switch s.Observation.Outcome {
 		case OutcomePolicy, OutcomeNoNUL, OutcomeLate, OutcomeUnfinished:
 			return true
+		case OutcomeRefused, OutcomeRejected, OutcomeUnreachable, OutcomeDropped, OutcomeAbsent, OutcomeUnknown:
+			return false
 		}
-		return false
+		return s.Role == RoleMaster
 	})
 }
 
@@ -190,19 +193,19 @@ func (a *advisor) source(f *Finding, s *Source) {
 		}
 	case OutcomeSilent:
 		if f.Reason != ReasonHangs && s.Role != RoleDestination {
-			a.add("silent", "find out what accepts connections there; serve a policy, or close the port", where, fmt.Sprintf("each client is spared %s before every connect", a.cost(s)))
+			a.add("silent", "find out what accepts connections there; serve a policy with "+a.wanted()+", or close the port", where, fmt.Sprintf("each client is spared %s before every connect", a.cost(s)))
 		}
 	case OutcomeNoNUL:
 		if socket && a.v.Client.NeedsNUL {
-			a.add("nul", "send one NUL (a byte 0) behind the policy, in the same write", where, "the player takes the policy, for which it now waits until it gives up")
+			a.add("nul", "send one NUL (a byte 0) behind the policy, in the same write", where, "the player takes the policy; without the NUL it throws away what came")
 		}
 	case OutcomeLate:
 		a.add("late", fmt.Sprintf("answer at once: the policy came after %.1f s, and the client waits %.0f s", o.LastByte.Seconds(), a.v.Client.limits(s.Role).Answer.Seconds()), where, "the policy counts, and the client does not lose those seconds")
 	case OutcomeHTTP, OutcomeTLS, OutcomeForeign, OutcomeOversize, OutcomeReset, OutcomeClosed:
 		if socket && s.Role != RoleDestination {
-			a.add("service", "serve a raw XML policy there instead: it is "+outcomeText[o.Outcome], where, "the client finds a policy at the first place where it looks")
+			a.add("service", "serve a raw policy with "+a.wanted()+" there instead: it is "+outcomeText[o.Outcome], where, "the client finds a policy at the first place where it looks")
 		} else if !socket {
-			a.add("service", "serve a policy file there: it is "+outcomeText[o.Outcome], where, "the client finds a policy at the first place where it looks")
+			a.add("service", "serve a policy file with "+a.wanted()+" there: it is "+outcomeText[o.Outcome], where, "the client finds a policy at the first place where it looks")
 		}
 	case OutcomeRedirect:
 		a.add("redirect", "serve the policy there itself, without a redirect to another site", where, "players ignore a policy behind such a redirect")

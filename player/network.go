@@ -34,9 +34,6 @@ type Network struct {
 	Resolver Resolver      // nil: net.DefaultResolver
 	Patience time.Duration // how long it listens in all; 0: DefaultPatience
 	TLS      *tls.Config   // for https policies; nil: the system's roots
-	// Plain says that a server which closes a policy request without a byte
-	// is not asked a second time, by a TLS handshake, whether it speaks TLS.
-	Plain bool
 }
 
 func (n *Network) patience() time.Duration {
@@ -97,7 +94,7 @@ func (n *Network) Fetch(ctx context.Context, q Query) *Observation {
 	if ctx.Err() != nil && ending == EndWaited {
 		o.Outcome = OutcomeCancelled
 	}
-	if !n.Plain && len(o.Data) == 0 && (o.Outcome == OutcomeClosed || o.Outcome == OutcomeReset) && n.speaksTLS(ctx, q) {
+	if q.TLS && len(o.Data) == 0 && (o.Outcome == OutcomeClosed || o.Outcome == OutcomeReset) && n.speaksTLS(ctx, q) {
 		o.Outcome, o.Err = OutcomeTLS, "it closes a plain request, and answers a TLS handshake"
 	}
 	return o

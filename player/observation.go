@@ -139,7 +139,7 @@ func (o *Observation) String() string {
 		if len(o.Data) == 0 {
 			break
 		}
-		return fmt.Sprintf("%s; it begins %q", outcomeText[o.Outcome], escape.Text(o.Data, 40))
+		return fmt.Sprintf(`%s; it begins "%s"`, outcomeText[o.Outcome], escape.Text(o.Data, 40))
 	case OutcomeAbsent:
 		if o.Status != 0 {
 			return fmt.Sprintf("there is no policy: HTTP status %d", o.Status)
@@ -160,9 +160,9 @@ func (o *Observation) policyText() string {
 	end := ""
 	switch {
 	case o.Status != 0:
-		end = fmt.Sprintf(", Content-Type %q", escape.Text(o.ContentType, 60))
+		end = ", Content-Type " + escape.Text(o.ContentType, 60)
 		if o.HasMeta {
-			end += fmt.Sprintf(", X-Permitted-Cross-Domain-Policies %q", escape.Text(o.MetaHeader, 60))
+			end += ", X-Permitted-Cross-Domain-Policies " + escape.Text(o.MetaHeader, 60)
 		}
 	case o.NUL:
 		end = " and a NUL"
@@ -217,7 +217,10 @@ type Query struct {
 	Location Location
 	Addr     netip.Addr // of Location.Host, where the fetcher looks names up
 	Request  string     // to a socket: the bytes to send
-	Limits   Limits
+	// TLS says that a server which closes or resets the request without a byte
+	// is asked a second time, by a TLS handshake, whether it speaks TLS.
+	TLS    bool
+	Limits Limits
 }
 
 // Fetcher gets policies from wherever they are. Implementations must end with

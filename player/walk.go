@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/port843/port843/internal/escape"
@@ -68,7 +69,7 @@ func (w *walk) ignore(l Location, meta policy.MetaPolicy, why string) {
 // ask asks one place as the client does, and reads what it reads.
 func (w *walk) ask(ctx context.Context, role Role, l Location) *Source {
 	limits := w.p.limits(role)
-	o := w.f.Fetch(ctx, Query{Location: l, Addr: w.find.Addr, Request: w.p.Request, Limits: limits})
+	o := w.f.Fetch(ctx, Query{Location: l, Addr: w.find.Addr, Request: w.p.Request, Limits: limits, TLS: role == RoleMaster})
 	s := &Source{Role: role, Location: l, Addr: w.find.Addr, Observation: o.within(limits)}
 	w.find.Sources = append(w.find.Sources, s)
 	w.step(Step{Kind: StepAsk, Source: s, Took: o.cost(limits), Text: fmt.Sprintf("%s: %s", placeText(s), s.Observation)})
@@ -127,6 +128,9 @@ func (w *walk) read(s *Source) {
 		}
 		if s.Why == whyNoNUL && o.Closed {
 			s.Why += ", and the connection is closed"
+		}
+		if notUsable[o.Outcome] != "" {
+			w.step(Step{Kind: StepRule, Source: s, Text: "it does not count: " + s.Why})
 		}
 		return
 	case w.p.Access:
@@ -276,8 +280,21 @@ func (w *walk) denied(ctx context.Context) {
 	case counted:
 		w.end(Denied, ReasonNoRule, by, "no rule permits %s to reach %s%s", shown(w.q.From), w.q.Target, w.nearText())
 	default:
-		w.end(Denied, ReasonNoPolicy, nil, "no policy was to be had for %s", w.q.Target)
+		w.end(Denied, ReasonNoPolicy, nil, "there is no policy to decide by: %s", w.whyNone())
 	}
+}
+
+// whyNone says of each place why there is no policy.
+func (w *walk) whyNone() string {
+	var parts []string
+	for _, s := range w.find.Sources {
+		why := s.Observation.String()
+		if s.Observation.Outcome == OutcomePolicy || notUsable[s.Observation.Outcome] != "" {
+			why = s.Why
+		}
+		parts = append(parts, placeText(s)+": "+why)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (w *walk) nearText() string {
