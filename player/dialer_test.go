@@ -11,30 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/port843/port843/internal/need"
 	"github.com/port843/port843/policy"
 )
 
 var fromExample = policy.Requestor{Scheme: "http", Host: "www.example.com"}
-
-// serve listens on addr and hands every connection to f; it returns the port.
-func serve(t *testing.T, addr string, f func(net.Conn)) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); f(c) }()
-		}
-	}()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
-}
 
 // policyServer answers one request with the text and a NUL.
 func policyServer(text string) func(net.Conn) {
@@ -69,9 +50,9 @@ func (r *rebinding) LookupNetIP(context.Context, string, string) ([]netip.Addr, 
 }
 
 func TestDialerDialsTheAddressItAsked(t *testing.T) {
-	app := serve(t, "127.0.0.2:0", greet("the address that was asked"))
-	serve(t, net.JoinHostPort("127.0.0.3", strconv.Itoa(int(app))), greet("the address of the next look-up"))
-	master := serve(t, "127.0.0.2:0", policyServer(allow(app)))
+	app := need.Serve(t, "127.0.0.2:0", greet("the address that was asked"))
+	need.Serve(t, net.JoinHostPort("127.0.0.3", strconv.Itoa(int(app))), greet("the address of the next look-up"))
+	master := need.Serve(t, "127.0.0.2:0", policyServer(allow(app)))
 	r := &rebinding{}
 	d := Dialer{From: fromExample, Client: withMaster(master), Fetcher: &Network{Resolver: r}}
 	conn, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("game.example.net", strconv.Itoa(int(app))))
@@ -90,8 +71,8 @@ func TestDialerDialsTheAddressItAsked(t *testing.T) {
 
 func TestDialerRefuses(t *testing.T) {
 	var reached atomic.Bool
-	app := serve(t, "127.0.0.1:0", func(net.Conn) { reached.Store(true) })
-	master := serve(t, "127.0.0.1:0", policyServer(allow(app)))
+	app := need.Serve(t, "127.0.0.1:0", func(net.Conn) { reached.Store(true) })
+	master := need.Serve(t, "127.0.0.1:0", policyServer(allow(app)))
 	d := Dialer{From: policy.Requestor{Scheme: "http", Host: "elsewhere.example.org"}, Client: withMaster(master)}
 	_, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(app))))
 	var denied *DeniedError
@@ -108,10 +89,10 @@ func TestDialerRefuses(t *testing.T) {
 
 // TestDialerByAddress takes the address whose own policy permits.
 func TestDialerByAddress(t *testing.T) {
-	app := serve(t, "127.0.0.5:0", greet("permitted"))
-	serve(t, net.JoinHostPort("127.0.0.4", strconv.Itoa(int(app))), greet("denied"))
-	master := serve(t, "127.0.0.5:0", policyServer(allow(app)))
-	serve(t, net.JoinHostPort("127.0.0.4", strconv.Itoa(int(master))), policyServer(`<cross-domain-policy><site-control permitted-cross-domain-policies="none"/></cross-domain-policy>`))
+	app := need.Serve(t, "127.0.0.5:0", greet("permitted"))
+	need.Serve(t, net.JoinHostPort("127.0.0.4", strconv.Itoa(int(app))), greet("denied"))
+	master := need.Serve(t, "127.0.0.5:0", policyServer(allow(app)))
+	need.Serve(t, net.JoinHostPort("127.0.0.4", strconv.Itoa(int(master))), policyServer(`<cross-domain-policy><site-control permitted-cross-domain-policies="none"/></cross-domain-policy>`))
 	d := Dialer{From: fromExample, Client: withMaster(master), Fetcher: &Network{Resolver: addresses{"127.0.0.4", "127.0.0.5"}}}
 	conn, err := d.DialContext(t.Context(), "tcp4", net.JoinHostPort("game.example.net", strconv.Itoa(int(app))))
 	if err != nil {
@@ -139,7 +120,7 @@ func (a addresses) LookupNetIP(context.Context, string, string) ([]netip.Addr, e
 
 func TestDialerCancel(t *testing.T) {
 	asked := make(chan struct{})
-	master := serve(t, "127.0.0.1:0", func(c net.Conn) {
+	master := need.Serve(t, "127.0.0.1:0", func(c net.Conn) {
 		io.ReadFull(c, make([]byte, len(policy.Request)))
 		close(asked)
 		io.Copy(io.Discard, c)

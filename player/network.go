@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/port843/port843/internal/escape"
@@ -176,21 +176,22 @@ func (n *Network) connect(ctx context.Context, q Query) (*Observation, net.Conn)
 // dialOutcome classifies a failed connect: by the ICMP message where the system
 // hands it over, else by the error number.
 func dialOutcome(err error, icmp *ICMP) Outcome {
+	is := func(numbers []error) bool {
+		return slices.ContainsFunc(numbers, func(n error) bool { return errors.Is(err, n) })
+	}
 	switch {
 	case icmp != nil:
 		return OutcomeRejected
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case is(errnoRefused):
 		return OutcomeRefused
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), is(errnoDropped):
 		return OutcomeDropped
-	case errors.Is(err, syscall.ECONNRESET):
+	case is(errnoReset):
 		return OutcomeReset
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case is(errnoUnreachable):
 		return OutcomeUnreachable
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return OutcomeFailed // this machine's own firewall or sandbox
 	}
-	return OutcomeFailed
+	return OutcomeFailed // among them the refusals of this machine's own firewall or sandbox
 }
 
 // plainError returns the system's words without the addresses around them.

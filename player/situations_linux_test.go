@@ -81,25 +81,6 @@ func reset(c net.Conn) {
 	c.(*net.TCPConn).SetLinger(0)
 }
 
-// listen serves handlers on an address until the test is over.
-func listen(t *testing.T, addr string, h handler) {
-	t.Helper()
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); h(c) }()
-		}
-	}()
-}
-
 func tlsServer(t *testing.T) handler {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -264,7 +245,7 @@ func nft(t *testing.T, commands ...string) {
 func (s situation) run(t *testing.T, own string) {
 	here := strings.NewReplacer("{}", own)
 	for addr, h := range s.serve {
-		listen(t, here.Replace(addr), h)
+		need.Serve(t, here.Replace(addr), h)
 	}
 	host, client := own, "flash"
 	resolver := names{}

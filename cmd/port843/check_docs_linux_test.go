@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -139,21 +138,12 @@ func TestCheckScreens(t *testing.T) {
 
 // run returns the command and what it prints.
 func (s screen) run(t *testing.T, dir string) string {
-	cmd := exec.Command("port843", strings.Fields(s.args)...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	code := 0
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		code = exit.ExitCode()
-	} else if err != nil {
-		t.Error(err)
-	}
+	out, code := port843(t, dir, strings.Fields(s.args)...)
 	if code != s.exit {
 		t.Errorf("%s: exit %d, want %d\n%s", s.args, code, s.exit, out)
 	}
 	for _, want := range s.want {
-		if !bytes.Contains(out, []byte(want)) {
+		if !strings.Contains(out, want) {
 			t.Errorf("%s: no %q on the screen\n%s", s.args, want, out)
 		}
 	}
@@ -184,7 +174,7 @@ func checkServers(t *testing.T) {
 		answers[plain] = ""
 	}
 	for addr, text := range answers {
-		listenOnce(t, addr, text)
+		need.Serve(t, addr, answering(text))
 	}
 	l, err := net.Listen("tcp", "127.0.0.11:80")
 	if err != nil {
@@ -203,27 +193,12 @@ func checkServers(t *testing.T) {
 	}
 }
 
-// listenOnce answers each policy request on addr; anything else is held.
-func listenOnce(t *testing.T, addr, text string) {
-	t.Helper()
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(time.Minute))
-				if _, err := io.ReadFull(c, make([]byte, len(policy.Request))); err == nil {
-					io.WriteString(c, text)
-				}
-			}()
+// answering answers each policy request with the text; anything else is held.
+func answering(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		c.SetDeadline(time.Now().Add(time.Minute))
+		if _, err := io.ReadFull(c, make([]byte, len(policy.Request))); err == nil {
+			io.WriteString(c, text)
 		}
-	}()
+	}
 }

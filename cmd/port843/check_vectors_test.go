@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/port843/port843/internal/cli"
+	"github.com/port843/port843/internal/need"
+	"github.com/port843/port843/policy"
 )
 
 // vector is a decision that a source states or entails.
@@ -67,15 +70,8 @@ func TestCheckVectors(t *testing.T) {
 			t.Errorf("%s: %v", v.Name, err)
 			continue
 		}
-		out, err := exec.Command("port843", args...).CombinedOutput()
+		out, code := port843(t, "", args...)
 		ran++
-		code := 0
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			code = exit.ExitCode()
-		} else if err != nil {
-			t.Fatal(err)
-		}
 		if want := map[string]int{"allow": cli.ExitOK, "deny": cli.ExitNo}[v.Expect]; code != want {
 			t.Errorf("%s: port843 %s: exit %d, want %d (%s)\n%s", v.Name, strings.Join(args, " "), code, want, v.Expect, out)
 		}
@@ -84,6 +80,23 @@ func TestCheckVectors(t *testing.T) {
 		t.Errorf("%d of %d vectors ran", ran, vectorCount)
 	}
 	t.Logf("ran %d vectors", ran)
+}
+
+// port843 runs the binary in a folder and returns what it prints, and its exit
+// code.
+func port843(t *testing.T, dir string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.Command("port843", args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return string(out), exit.ExitCode()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return string(out), 0
 }
 
 // args turns a vector into a command line.
@@ -131,4 +144,20 @@ func (v vector) target() string {
 		return strings.TrimSuffix(v.PolicyURL, filepath.Base(v.PolicyURL)) + "data.txt"
 	}
 	return v.Transport + "://target.test/data.txt"
+}
+
+// TestCheckPolicyFromServer takes the policy off a policy server and judges it
+// as if it were the one on port 843.
+func TestCheckPolicyFromServer(t *testing.T) {
+	port := need.Serve(t, "127.0.0.1:0", func(c net.Conn) {
+		if _, err := io.ReadFull(c, make([]byte, len(policy.Request))); err == nil {
+			io.WriteString(c, `<cross-domain-policy><allow-access-from domain="*" to-ports="80"/></cross-domain-policy>`+"\x00")
+		}
+	})
+	place := fmt.Sprintf("xmlsocket://127.0.0.1:%d", port)
+	for target, want := range map[string]int{"game.test:80": cli.ExitOK, "game.test:81": cli.ExitNo} {
+		if out, code := port843(t, "", "check", "--from", "http://a.test/a.swf", "--policy", place, target); code != want {
+			t.Errorf("%s: exit %d, want %d\n%s", target, code, want, out)
+		}
+	}
 }

@@ -35,7 +35,7 @@ func Namespace(t *testing.T, hosts string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.v", "-test.run=^"+t.Name()+"$")
+	cmd := exec.Command(self, "-test.v", "-test.parallel=64", "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), inNamespace+"="+t.Name())
 	if hosts != "" {
 		cmd.Env = append(cmd.Env, inNamespace+"_HOSTS="+file)
