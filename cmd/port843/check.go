@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -36,7 +34,8 @@ of the SWF: policies look at its scheme and host.
 
 With --policy nothing is asked over the network: the file is judged as if it
 came from the place where the client looks first (port 843, or the root of
-the site), or from --policy-url. --policy none judges without any policy.
+the site), or from --policy-url. A config (.toml) is judged by the policy that
+it builds for the target's address. --policy none judges without any policy.
 
 With --who the question is turned round: whom do the policies of HOST:PORT
 permit?
@@ -77,7 +76,7 @@ func newCheck(s cli.Streams) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "URL of the SWF")
-	flags.StringVar(&f.policy, "policy", "", `judge this policy offline: a file, "-", an xmlsocket:// place to take it from, or "none"`)
+	flags.StringVar(&f.policy, "policy", "", `judge this policy offline: a file, "-", a config (.toml), an xmlsocket:// place to take it from, or "none"`)
 	flags.StringVar(&f.policyURL, "policy-url", "", "where the policy is taken to come from (xmlsocket://HOST:PORT or a URL)")
 	flags.Uint16Var(&f.servedFrom, "served-from", 0, "the same by a port alone; 80 and 443 stand for a web server, unless they are the target's")
 	flags.StringVar(&f.master, "master", "", "the master policy beside it, a file")
@@ -279,82 +278,6 @@ func (c *check) prepareFrom() error {
 	c.question.From = from
 	if l, err := player.ParseLocation(c.from); err == nil {
 		c.question.Origin = l
-	}
-	return nil
-}
-
-// prepareGiven reads what is to be judged offline.
-func (c *check) prepareGiven(ctx context.Context, network *player.Network) error {
-	if c.policy == "" && c.master == "" {
-		if c.policyURL != "" || c.servedFrom != 0 || c.contentType != "" || c.metaHeader != "" {
-			return cli.Usage("name the policy with --policy, or leave the others out", "--policy-url, --served-from, --content-type and --meta-header go with --policy")
-		}
-		return nil
-	}
-	g := player.Given{ServedFrom: c.servedFrom, ContentType: c.contentType, MetaHeader: c.metaHeader}
-	var err error
-	if c.policyURL != "" {
-		if g.URL, err = player.ParseLocation(c.policyURL); err != nil {
-			return cli.Usage(checkHint, "--policy-url %w", err)
-		}
-	}
-	if c.master != "" {
-		if g.Master, err = c.readFile(c.master); err != nil {
-			return err
-		}
-	}
-	switch {
-	case c.policy == "" || c.policy == "none":
-	case strings.HasPrefix(c.policy, player.SchemeSocket+"://"):
-		err = c.fetchGiven(ctx, network, &g)
-	default:
-		g.Policy, err = c.readFile(c.policy)
-	}
-	c.given = &g
-	return err
-}
-
-// readFile reads a policy file, or standard input for "-". The result is not
-// nil, also for an empty file.
-func (c *check) readFile(name string) ([]byte, error) {
-	in := c.s.In
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, cli.Fail(err, "name a policy file")
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, policy.MaxSize+1))
-	if err != nil {
-		return nil, cli.Fail(err, "name a policy file")
-	}
-	return append([]byte{}, data...), nil
-}
-
-// fetchGiven takes the policy from a policy server, wherever it is to count.
-func (c *check) fetchGiven(ctx context.Context, network *player.Network, g *player.Given) error {
-	l, err := player.ParseLocation(c.policy)
-	if err != nil {
-		return cli.Usage(checkHint, "--policy %w", err)
-	}
-	p := c.clients[0]
-	addrs, err := network.Lookup(ctx, l.Host)
-	if err != nil {
-		return cli.Fail(fmt.Errorf("%s could not be looked up", l.Host), "")
-	}
-	request := p.Request
-	if request == "" {
-		request = policy.Request
-	}
-	o := network.Fetch(ctx, player.Query{Location: l, Addr: addrs[0], Request: request, Limits: p.Master})
-	if len(o.Data) == 0 {
-		return cli.Fail(fmt.Errorf("%s: %s", l, o), "the place must serve a policy")
-	}
-	g.Policy = o.Data
-	if g.URL == (player.Location{}) && g.ServedFrom == 0 && l.Host == c.question.Target.Host() {
-		g.URL = l
 	}
 	return nil
 }
