@@ -39,7 +39,12 @@ func Advise(v *Verdict) []Advice {
 	case ReasonDiffers:
 		a.add("addresses", "serve the same policy at every address of the name", a.addressList(), "the verdict is the same whichever address a client takes")
 	}
+	live := slices.ContainsFunc(a.v.Addresses, (*Finding).answers)
 	for _, f := range a.findings() {
+		if live && !f.answers() {
+			a.add("dead-address", "let the service listen at this address too, or take it out of the name", f.Addr.String(), "no client loses time there before it goes on to the next address")
+			continue
+		}
 		a.finding(f)
 	}
 	a.destination()
@@ -225,11 +230,12 @@ func (a *advisor) delivered(s *Source) {
 	if s.Policy != nil && s.Policy.Void && !s.Cut {
 		a.add("well-formed", "correct the file, as the notes say", where, "its rules count again")
 	}
-	if s.Location.IsSocket() && len(o.Reads) > 1 && len(o.Data) < policy.SafeSize {
+	segments := 1 + len(o.Data)/policy.AdvisedSize // what one write may well become on its way
+	if s.Location.IsSocket() && len(o.Reads) > segments && len(o.Data) < policy.SafeSize {
 		a.add("pieces", "send the policy and its NUL in one write", where, "clients that read once (Lightspark, Unity) get the whole of it")
 	}
-	if s.Location.IsSocket() && len(o.Data) > policy.SafeSize {
-		a.add("size", fmt.Sprintf("shorten the policy of %d bytes to %d or fewer", len(o.Data), policy.SafeSize), where, "clients with a small buffer (Lightspark, Unity) read the whole of it")
+	if size := len(o.Data) + 1; s.Location.IsSocket() && size > policy.SafeSize {
+		a.add("size", fmt.Sprintf("shorten the policy of %d bytes, its NUL included, to %d or fewer", size, policy.SafeSize), where, "clients with a small buffer (Lightspark, Unity) read the whole of it")
 	}
 }
 

@@ -224,7 +224,10 @@ func unity() *Profile {
 		Master: Limits{Connect: flashMaster}, Reads: ReadsOnce, ReadSize: 5000,
 		IPv4Only: true, PrivilegedRule: true, Ranges: RangesWithoutEnd, AnyDomainOnly: true,
 		Denied: "SecurityException", Unreachable: "SocketException",
-		Notes: []Note{{NoteSilent, "how Unity reads a meta-policy is not known: it is taken as Flash Player takes it"}},
+		Notes: []Note{
+			{NoteSilent, "how Unity Web Player reads a meta-policy is not known: it is taken as Flash Player takes it"},
+			{NoteSilent, "how long Unity Web Player waits for an answer is not known: once it is connected, it is taken to wait for ever"},
+		},
 	}
 }
 

@@ -181,6 +181,8 @@ func situations(t *testing.T) []situation {
 			want: Denied, reason: ReasonNoRule, master: OutcomeRefused, step: "port 80 is below 1024, and the policy came from port 8080", advice: []string{"privileged"}},
 		{name: "permitted, and nothing listens", serve: map[string]handler{"{}:843": answer(permit + "\x00")}, want: Permitted, reason: ReasonRule,
 			master: OutcomePolicy, step: "{}:9000: refused", advice: []string{"destination"}},
+		{name: "a policy of 5,000 bytes", serve: at843(answer(permit[:len(permit)-len(docTail)] + strings.Repeat(" ", 5000) + docTail + "\x00")), want: Permitted,
+			reason: ReasonRule, master: OutcomePolicy, advice: []string{"size"}},
 		{name: "IPv6 only", names: []string{"::1"}, serve: map[string]handler{"[::1]:843": answer(permit + "\x00"), "[::1]:9000": hold}, want: Permitted,
 			reason: ReasonRule, master: OutcomePolicy, step: "is ::1"},
 		{name: "IPv6 only for Unity", client: "unity", names: []string{"::1"}, want: Denied, reason: ReasonAddress,
@@ -190,7 +192,7 @@ func situations(t *testing.T) []situation {
 			want:  Undetermined, reason: ReasonDiffers, because: "permitted at 127.1.1.1, denied at 127.1.1.2", advice: []string{"addresses", "meta"}},
 		{name: "one of two addresses is dead", names: []string{"127.1.2.1", "127.1.2.2"},
 			serve: map[string]handler{"127.1.2.2:843": answer(permit + "\x00"), "127.1.2.2:9000": hold},
-			want:  Permitted, reason: ReasonRule, master: OutcomePolicy, step: "127.1.2.1: refused", advice: []string{"serve"}},
+			want:  Permitted, reason: ReasonRule, master: OutcomePolicy, step: "127.1.2.1: refused", advice: []string{"dead-address"}},
 		{name: "no such name", names: []string{}, want: Undetermined, reason: ReasonUnresolved, because: "has no address", advice: []string{"resolve"}},
 	}
 }

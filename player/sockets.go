@@ -16,6 +16,9 @@ func (w *walk) sockets(ctx context.Context, look visit) {
 	if w.over {
 		return
 	}
+	if master.Observation.Outcome == OutcomeTLS {
+		w.note(NoteDisputed, "one source reports that SecureSocket asks port %d over TLS, no other does: it is taken to ask in the clear, as all sockets do", w.p.MasterPort)
+	}
 	meta := w.socketMeta(master)
 	if meta == policy.MetaNone {
 		w.end(Denied, ReasonMetaNone, master, "the meta-policy of %s is none: nothing is permitted, its own rules included", placeText(master))
@@ -93,6 +96,10 @@ func (w *walk) askDestination(ctx context.Context, look visit, granted bool) boo
 	d := w.ask(ctx, RoleDestination, t.Location())
 	if w.over {
 		return true
+	}
+	switch d.Observation.Outcome {
+	case OutcomeSilent, OutcomeLate, OutcomeUnfinished, OutcomeDropped:
+		w.note(NoteSilent, "how long %s waits for the policy of the destination port is not documented: the default of Socket.timeout is taken", w.p.Title)
 	}
 	if w.find.By != nil {
 		w.note(NoteDisputed, "no rule in the master: Adobe's guide goes on to the destination port, an older article calls the master final; the guide is followed")

@@ -54,11 +54,11 @@ func (w *walk) urlMeta(master *Source) policy.MetaPolicy {
 		w.step(Step{Kind: StepMeta, Source: master, Meta: policy.MetaAll, Text: "the master is not given: taken as one whose meta-policy is all"})
 		return policy.MetaAll
 	}
+	header := w.headerMeta(o)
 	said := policy.MetaUnset
 	if master.Policy != nil && !master.Policy.Void {
-		said = master.Policy.Meta
+		said = w.saidMeta(master, header)
 	}
-	header := w.headerMeta(o)
 	meta := said
 	if header != policy.MetaNoneThisResponse {
 		meta = said.Stricter(header)
@@ -77,6 +77,19 @@ func (w *walk) urlMeta(master *Source) policy.MetaPolicy {
 	}
 	w.step(Step{Kind: StepMeta, Source: master, Meta: meta, Text: text})
 	return meta
+}
+
+// saidMeta is the site-control of a master. Where the file does not count by
+// the way it is sent, nothing says whether its site-control does: it may then
+// only take away.
+func (w *walk) saidMeta(master *Source, header policy.MetaPolicy) policy.MetaPolicy {
+	o, said := master.Observation, master.Policy.Meta
+	sent := contentTypeMiss(o, policy.MetaAll) == "" && header != policy.MetaNoneThisResponse && o.Final.covers(w.q.Target.Location())
+	if sent || said == policy.MetaUnset {
+		return said
+	}
+	w.note(NoteSilent, "whether site-control counts in a file that is not sent as a policy is not documented: it is taken to where it is the stricter")
+	return said.Stricter(w.p.URLMeta)
 }
 
 // headerMeta reads X-Permitted-Cross-Domain-Policies: of several values the

@@ -247,6 +247,9 @@ func (w *walk) judgeAccess(s *Source) bool {
 func (w *walk) granted(s *Source, r *policy.Rule, text string) {
 	w.step(Step{Kind: StepRule, Source: s, Text: text + " permits"})
 	w.find.Rule, w.find.Miss = r, policy.MissNothing
+	if t := w.q.Target; t.IsSocket() && t.Port() < 1024 && w.p.Loads && w.p.PrivilegedRule {
+		w.note(NoteDisputed, "the last players (2017) are reported to refuse a list of well-known ports whatever a policy says; which ports, no documentation tells")
+	}
 	w.end(Permitted, ReasonRule, s, "%s of %s", text, placeText(s))
 }
 
