@@ -39,8 +39,14 @@ func Advise(v *Verdict) []Advice {
 	case ReasonDiffers:
 		a.add("addresses", "serve the same policy at every address of the name", a.addressList(), "the verdict is the same whichever address a client takes")
 	}
+	if a.v.Reason == ReasonUnroutable {
+		a.add("route", "ask from a machine that has a way to the address", a.addressList(), "the check can see what a player there would see")
+	}
 	live := slices.ContainsFunc(a.v.Addresses, (*Finding).answers)
 	for _, f := range a.findings() {
+		if f.Reason == ReasonUnroutable {
+			continue
+		}
 		if live && !f.answers() {
 			a.add("dead-address", "let the service listen at this address too, or take it out of the name", f.Addr.String(), "no client loses time there before it goes on to the next address")
 			continue

@@ -185,7 +185,11 @@ func (v *Verdict) unresolved(ctx context.Context, err error) {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		v.Reason, v.Because = ReasonUnresolved, fmt.Sprintf("the name %s has no address", host)
 	default:
-		v.Reason, v.Because = ReasonUnresolved, fmt.Sprintf("the name %s could not be looked up: %s", host, escape.Text(plainError(err), 160))
+		words := plainError(err)
+		if dns != nil {
+			words = dns.Err
+		}
+		v.Reason, v.Because = ReasonUnresolved, fmt.Sprintf("the name %s could not be looked up: %s", host, escape.Text(words, 160))
 	}
 	v.Steps = append(v.Steps, Step{Kind: StepResolve, Text: v.Because})
 }

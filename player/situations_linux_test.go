@@ -193,6 +193,10 @@ func situations(t *testing.T) []situation {
 		{name: "one of two addresses is dead", names: []string{"127.1.2.1", "127.1.2.2"},
 			serve: map[string]handler{"127.1.2.2:843": answer(permit + "\x00"), "127.1.2.2:9000": hold},
 			want:  Permitted, reason: ReasonRule, master: OutcomePolicy, step: "127.1.2.1: refused", advice: []string{"dead-address"}},
+		{name: "no way to the address", names: []string{"192.0.2.1"}, want: Undetermined, reason: ReasonUnroutable, master: OutcomeUnreachable,
+			because: "there is no way to 192.0.2.1 from here", advice: []string{"route"}},
+		{name: "no way to one of two addresses", names: []string{"2001:db8::1", "127.1.3.1"},
+			serve: map[string]handler{"127.1.3.1:843": answer(permit + "\x00"), "127.1.3.1:9000": hold}, want: Permitted, reason: ReasonRule, master: OutcomePolicy},
 		{name: "no such name", names: []string{}, want: Undetermined, reason: ReasonUnresolved, because: "has no address", advice: []string{"resolve"}},
 	}
 }

@@ -37,6 +37,7 @@ const (
 	ReasonUnknown    Reason = "unknown"     // undetermined: what the client does is not known
 	ReasonDiffers    Reason = "differs"     // undetermined: it depends on the address that is taken
 	ReasonUnresolved Reason = "unresolved"  // undetermined: the name has no address
+	ReasonUnroutable Reason = "unroutable"  // undetermined: this machine has no way to the address
 	ReasonFailed     Reason = "failed"      // undetermined: this machine could not ask
 	ReasonCancelled  Reason = "cancelled"   // undetermined: the context ended
 )

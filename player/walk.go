@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -282,6 +283,8 @@ func (w *walk) denied(ctx context.Context) {
 		w.end(Denied, ReasonMasterOnly, by, "no rule of %s permits, and by its meta-policy no other file counts%s", placeText(w.find.Sources[0]), w.nearText())
 	case counted:
 		w.end(Denied, ReasonNoRule, by, "no rule permits %s to reach %s%s", shown(w.q.From), w.q.Target, w.nearText())
+	case !slices.ContainsFunc(w.find.Sources, func(s *Source) bool { return s.Observation.Outcome != OutcomeUnreachable }):
+		w.end(Undetermined, ReasonUnroutable, nil, "there is no way to %s from here: %s", w.find.Addr, w.find.Sources[0].Observation.Err)
 	default:
 		w.end(Denied, ReasonNoPolicy, nil, "there is no policy to decide by: %s", w.whyNone())
 	}
