@@ -152,12 +152,12 @@ func (n *Network) connect(ctx context.Context, q Query) (*Observation, net.Conn)
 	if limit <= 0 {
 		limit = DefaultConnect
 	}
+	start := time.Now()
 	dialCtx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var w icmpWatch
 	defer w.close()
 	d := net.Dialer{KeepAlive: -1, Control: w.control}
-	start := time.Now()
 	conn, err := d.DialContext(dialCtx, "tcp", o.Addr.String())
 	o.Connected = max(time.Since(start), 1)
 	if err == nil {

@@ -76,7 +76,7 @@ var checkScreens = []screen{
 	{"permitted", fromWWW + "game.example.net:9000", 0, []string{"permitted: 4:1"}},
 	{"host", "check --from http://example.com/game.swf game.example.net:9000", 1, []string{"its domain does not match example.com", "Error #2048"}},
 	{"nul", fromWWW + "nonul.example.net:9000", 1, []string{"closed without a NUL", "advice: send one NUL"}},
-	{"dropped", fromWWW + "dropped.example.net:9000", 0, []string{"dropped: nothing answers the connect (3.000 s)", "  3.000 s  ask", "is spared 3.0 s", "nft insert rule", "iptables -I INPUT"}},
+	{"dropped", fromWWW + "dropped.example.net:9000", 0, []string{"dropped: nothing answers the connect (3.000 s)", "is spared 3.0 s", "nft insert rule", "iptables -I INPUT"}},
 	{"web", fromWWW + "web843.example.net:9000", 1, []string{"a web server, not a policy server"}},
 	{"nothing", fromWWW + "nothing.example.net:9000", 1, []string{"advice: serve a policy with"}},
 	{"high", fromWWW + "--load xmlsocket://high.example.net:8080 high.example.net:80", 1, []string{"the policy came from port 8080, which is not"}},
