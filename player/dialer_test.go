@@ -118,15 +118,20 @@ func (a addresses) LookupNetIP(context.Context, string, string) ([]netip.Addr, e
 	return out, nil
 }
 
-func TestDialerCancel(t *testing.T) {
-	asked := make(chan struct{})
-	master := need.Serve(t, "127.0.0.1:0", func(c net.Conn) {
-		io.ReadFull(c, make([]byte, len(policy.Request)))
-		close(asked)
-		io.Copy(io.Discard, c)
-	})
+// cancelledOnceAsked starts a server that is silent, and returns its port and
+// a context that ends when it has been asked.
+func cancelledOnceAsked(t *testing.T) (uint16, context.Context) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-asked; cancel() }()
+	return need.Serve(t, "127.0.0.1:0", func(c net.Conn) {
+		io.ReadFull(c, make([]byte, len(policy.Request)))
+		cancel()
+		io.Copy(io.Discard, c)
+	}), ctx
+}
+
+func TestDialerCancel(t *testing.T) {
+	master, ctx := cancelledOnceAsked(t)
 	d := Dialer{From: fromExample, Client: withMaster(master), Fetcher: &Network{Patience: time.Hour}}
 	_, err := d.DialContext(ctx, "tcp", "127.0.0.1:9")
 	var denied *DeniedError

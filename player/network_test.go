@@ -1,7 +1,6 @@
 package player
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/netip"
@@ -76,14 +75,7 @@ func TestFetchRequest(t *testing.T) {
 }
 
 func TestFetchCancelled(t *testing.T) {
-	asked := make(chan struct{})
-	port := need.Serve(t, "127.0.0.1:0", func(c net.Conn) {
-		io.ReadFull(c, make([]byte, len(policy.Request)))
-		close(asked)
-		io.Copy(io.Discard, c)
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-asked; cancel() }()
+	port, ctx := cancelledOnceAsked(t)
 	n := Network{Patience: time.Hour}
 	if o := n.Fetch(ctx, Query{Location: SocketLocation("127.0.0.1", port), Addr: netip.MustParseAddr("127.0.0.1"), Request: policy.Request}); o.Outcome != OutcomeCancelled {
 		t.Errorf("%s, want cancelled", o.Outcome)
