@@ -25,7 +25,8 @@ func (b *blob) Fetch(_ context.Context, q Query) *Observation {
 }
 
 // FuzzDecide: whatever lies there, every client decides, its trace is printable
-// and bounded, and only a rule or an exemption permits.
+// and bounded, only a rule or an exemption permits, and Flash Player decides as
+// package policy does.
 func FuzzDecide(f *testing.F) {
 	for _, seed := range []string{"", "x", permitSeed, permitSeed + "x", access("4502"), rules(rule("*.com", "1-")), rules(meta("none")), "<cross-domain-policy><a b=\"\x1b\"/>"} {
 		f.Add([]byte(seed), uint16(9000), "http://www.example.com/a.swf", uint8(5))
@@ -45,6 +46,12 @@ func FuzzDecide(f *testing.F) {
 				v := Decide(t.Context(), seen, q)
 				if v.Answer == Permitted && v.Reason != ReasonExempt && (v.Reason != ReasonRule || v.By == nil || !v.By.Counts) {
 					t.Errorf("%s: permitted by %s", p.Name, v.Reason)
+				}
+				if p.Name == "flash" && target.IsSocket() {
+					pol, _ := policy.Parse(data)
+					if want := seen.o.Outcome == OutcomePolicy && pol.Allows(from, port, policy.MasterPort).Allowed; (v.Answer == Permitted) != want {
+						t.Errorf("%s by %s, and package policy allows: %t", v.Answer, v.Reason, want)
+					}
 				}
 				lines := LogLines(v, swf)
 				for _, s := range v.Steps {
