@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/port843/port843/policy"
 )
@@ -157,12 +158,15 @@ type Input struct {
 
 // String returns who says it: owner, service and place.
 func (in *Input) String() string {
-	s := in.Owner
+	parts := make([]string, 0, 3)
+	if in.Owner != "" {
+		parts = append(parts, in.Owner)
+	}
 	if in.Service != "" {
-		s += ", service " + in.Service
+		parts = append(parts, "service "+in.Service)
 	}
 	if at := in.Source.String(); at != "" {
-		s += ", " + at
+		parts = append(parts, at)
 	}
-	return s
+	return strings.Join(parts, ", ")
 }

@@ -81,7 +81,12 @@ func (p *printer) explain(t *table.Tables, tables []*aggregate.Table) {
 		}
 		p.printf("\n")
 	}
-	p.printf("%s, %s refused\n", count(len(t.Result.Tables), "policy file"), count(len(t.Result.Refusals), "mistake"))
+	for _, w := range t.Result.Warnings {
+		if w.Owner != "" {
+			p.printf("warning: %s\n", w)
+		}
+	}
+	p.printf("addresses with a policy: %d, mistakes refused: %d, conflicts: %d\n", len(t.Result.Tables), len(t.Result.Refusals), len(t.Result.Conflicts()))
 }
 
 func (p *printer) explainTable(t *aggregate.Table) {
