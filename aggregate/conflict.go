@@ -39,18 +39,20 @@ func (c *Conflict) String() string {
 	for i, s := range c.Sides {
 		sides[i] = s.Input.String()
 	}
-	out := fmt.Sprintf("%s: %s opened by %d owners: %s", AddressName(c.Address), portsNoun(c.Ports), len(c.Sides)+c.More, strings.Join(sides, "; "))
+	out := fmt.Sprintf("%s: %s: %s", AddressName(c.Address), c.Title(), strings.Join(sides, "; "))
 	if c.More > 0 {
 		out += fmt.Sprintf("; and %d more", c.More)
 	}
 	return out
 }
 
-func portsNoun(p policy.PortSet) string {
-	if p.Len() == 1 {
-		return "port " + p.String() + " is"
+// Title names the ports and counts the sides.
+func (c *Conflict) Title() string {
+	noun := "ports %s are"
+	if c.Ports.Len() == 1 {
+		noun = "port %s is"
 	}
-	return "ports " + p.String() + " are"
+	return fmt.Sprintf(noun+" opened by %d owners", c.Ports, len(c.Sides)+c.More)
 }
 
 // claim is a range of ports that an owner opens, with the first input that does.

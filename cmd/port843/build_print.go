@@ -72,7 +72,7 @@ func (p *printer) explain(t *table.Tables, tables []*aggregate.Table) {
 		if len(o.Refusals) == 0 {
 			continue
 		}
-		p.printf("%s: refused\n", o.Name)
+		p.printf("%s: %s refused, %s in force\n", o.Name, count(len(o.Refusals), "mistake"), count(o.Inputs, "input"))
 		for _, r := range o.Refusals {
 			p.printf("  %s\n", r.Error())
 		}
@@ -86,7 +86,7 @@ func (p *printer) explain(t *table.Tables, tables []*aggregate.Table) {
 			p.printf("warning: %s\n", w)
 		}
 	}
-	p.printf("addresses with a policy: %d, mistakes refused: %d, conflicts: %d\n", len(t.Result.Tables), len(t.Result.Refusals), len(t.Result.Conflicts()))
+	p.printf("policies: %d, mistakes: %d, conflicts: %d\n", len(t.Result.Tables), len(t.Result.Refusals), len(t.Result.Conflicts()))
 }
 
 func (p *printer) explainTable(t *aggregate.Table) {
@@ -113,7 +113,10 @@ func (p *printer) explainTable(t *aggregate.Table) {
 		}
 	}
 	for _, c := range t.Conflicts {
-		p.printf("  conflict: %s\n", escape.Text(c.String(), 4096))
+		p.printf("  conflict: %s\n", c.Title())
+		for _, side := range c.Sides {
+			p.printf("      %s\n", origin(side.Input))
+		}
 	}
 	for _, w := range t.Warnings {
 		p.printf("  warning: %s\n", w.Msg)
