@@ -163,7 +163,7 @@ func (t *Table) measure(rules int) {
 		if n > MaxSides {
 			names += fmt.Sprintf(" and %d more", n-MaxSides)
 		}
-		warn(WarnShared, "%s share one policy: a request names no host, so what one of them grants holds for the hosts of all", names)
+		warn(WarnShared, "%s share one policy: a request names no host, so what one of them grants holds at the hosts of all", names)
 	}
 	switch {
 	case t.Size-1 > policy.MaxSize:

@@ -63,10 +63,14 @@ func (t *Tables) Refused() []string {
 }
 
 // Warnings returns a line for each warning and conflict, fit to be shown.
+// That owners share an address is left to explanations: it is so on most
+// machines, and where it matters there is a conflict.
 func (t *Tables) Warnings() []string {
 	var out []string
 	for _, w := range t.Result.Warnings {
-		out = append(out, w.String())
+		if w.Code != aggregate.WarnShared {
+			out = append(out, w.String())
+		}
 	}
 	for _, c := range t.Result.Conflicts() {
 		out = append(out, c.String())
