@@ -150,22 +150,33 @@ type checked struct {
 	warnings []*Warning
 }
 
-// check tries a version against its owner's bounds.
-func check(v *Version, servedFrom uint16) *checked {
-	c := &checker{b: newBounds(&v.Owner, servedFrom), intervals: map[policy.Domain][2]string{}}
+// check tries a version against its owner's bounds: services by name, then
+// fragments by file, so that which of them are too many depends on nothing else.
+func check(v *Version, o Options) *checked {
+	c := &checker{b: newBounds(&v.Owner, o.ServedFrom), left: o.MaxRules, intervals: map[policy.Domain][2]string{}}
 	c.version = v
-	for i := range v.Services {
-		c.service(&v.Services[i])
+	for _, s := range sortedBy(v.Services, func(s *Service) string { return s.Name }) {
+		c.service(s)
 	}
-	for i := range v.Fragments {
-		c.fragment(&v.Fragments[i])
+	for _, f := range sortedBy(v.Fragments, func(f *Fragment) string { return f.File }) {
+		c.fragment(f)
 	}
 	return &c.checked
+}
+
+func sortedBy[T any](list []T, name func(*T) string) []*T {
+	out := make([]*T, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	slices.SortStableFunc(out, func(a, b *T) int { return strings.Compare(name(a), name(b)) })
+	return out
 }
 
 type checker struct {
 	checked
 	b         *bounds
+	left      int                         // rules that the owner may still have
 	intervals map[policy.Domain][2]string // owners name the same domains again and again
 }
 
@@ -183,8 +194,13 @@ func (c *checker) addresses(one netip.Addr) []netip.Addr {
 
 // add takes the grants of one service or fragment, whole or not at all, and
 // keeps the slice.
-func (c *checker) add(grants []Input, address netip.Addr, bad []*Refusal) {
+func (c *checker) add(grants []Input, address netip.Addr, at Source, bad []*Refusal) {
 	into := &c.inputs
+	if c.left -= len(grants); c.left < 0 && c.left+len(grants) >= 0 {
+		bad = append(bad, &Refusal{Code: CodeTooMany, Source: at, Msg: "with this it has more rules than an owner may have"})
+	} else if c.left < 0 {
+		into = &c.held
+	}
 	if len(bad) > 0 {
 		into = &c.held
 		for _, r := range bad {
@@ -249,7 +265,7 @@ func (c *checker) service(s *Service) {
 	for _, r := range bad {
 		r.Service = s.Name
 	}
-	c.add(grants, s.Address, bad)
+	c.add(grants, s.Address, s.Source, bad)
 }
 
 func (c *checker) fragment(f *Fragment) {
@@ -271,5 +287,5 @@ func (c *checker) fragment(f *Fragment) {
 			grants = append(grants, Input{Grant: r.grant, Source: Source{f.File, r.pos}})
 		}
 	}
-	c.add(grants, netip.Addr{}, bad)
+	c.add(grants, netip.Addr{}, Source{File: f.File}, bad)
 }

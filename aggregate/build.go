@@ -19,7 +19,16 @@ type Options struct {
 	// Meta is the meta-policy of every table; policy.MetaUnset is
 	// policy.MetaMasterOnly, which lets no other policy of the machine count.
 	Meta policy.MetaPolicy
+	// MaxRules is the most rules of one owner, so that none can make the policy
+	// that it shares too long for the others; zero is DefaultMaxRules. What of
+	// an owner is too many is decided by name: services first, then fragments.
+	MaxRules int
 }
+
+// DefaultMaxRules of an owner are about 60 KB of policy, fifteen times what
+// every client reads (policy.SafeSize); sixteen such owners of one address are
+// policy.MaxSize.
+const DefaultMaxRules = 1000
 
 func (o Options) withDefaults() Options {
 	if o.ServedFrom == 0 {
@@ -27,6 +36,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Meta == policy.MetaUnset {
 		o.Meta = policy.MetaMasterOnly
+	}
+	if o.MaxRules == 0 {
+		o.MaxRules = DefaultMaxRules
 	}
 	return o
 }
@@ -140,7 +152,7 @@ func (b *Builder) SetOptions(o Options) {
 
 // take decides which version of an owner is in force.
 func (b *Builder) take(w *owned, v *Version) {
-	w.newest = check(v, b.o.ServedFrom)
+	w.newest = check(v, b.o)
 	w.standing = StandingCurrent
 	inForce := w.newest.inputs
 	switch {
@@ -151,7 +163,7 @@ func (b *Builder) take(w *owned, v *Version) {
 	default:
 		within := *w.good
 		within.Owner = v.Owner
-		if again := check(&within, b.o.ServedFrom); len(again.refusals) == 0 {
+		if again := check(&within, b.o); len(again.refusals) == 0 {
 			w.standing, inForce = StandingLastGood, again.inputs
 			break
 		}

@@ -206,6 +206,21 @@ func TestSetOptions(t *testing.T) {
 	}
 }
 
+func TestTooManyRules(t *testing.T) {
+	v := Version{Owner: owner("a", "*", nil, "*"), Services: []Service{{Name: "s", Ports: ports("80"), Allow: []policy.Domain{domain("s.example")}}}}
+	for _, name := range []string{"3.xml", "1.xml", "2.xml"} {
+		v.Fragments = append(v.Fragments, rules(name, allow(name[:1]+".a.example", "9000"), allow(name[:1]+".b.example", "9000")))
+	}
+	r := Build(Options{MaxRules: 4}, []Version{v, version(owner("b", "*", nil, "*"), "b.example", "9010")})
+	wantRefusals(t, r, "2.xml too-many-rules")
+	wantLines(t, r, addrA, "1.a.example 9000", "b.example 9010", "1.b.example 9000", "s.example 80")
+	if n := len(r.Owners[0].Held); n != 4 {
+		t.Errorf("%d held back, want the two of 2.xml and the two of 3.xml", n)
+	}
+	v.Fragments = v.Fragments[1:2]
+	wantRefusals(t, Build(Options{MaxRules: 3}, []Version{v}))
+}
+
 func TestFirstStartServesTheRest(t *testing.T) {
 	a := owner("a", "9000-9009", nil, "*.a.example")
 	r := Build(Options{}, []Version{{Owner: a, Fragments: []Fragment{

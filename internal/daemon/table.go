@@ -21,6 +21,7 @@ type tableSource struct {
 	listeners []config.Listener
 	owners    []config.Owner
 	answers   map[*aggregate.Table]*server.Answer
+	served    server.Policies // as they were last made
 }
 
 // Table reads a config. Its source serves what the config says of every
@@ -87,26 +88,28 @@ func (s *tableSource) Load() (Loaded, error) {
 		loaded.Warnings = append(loaded.Warnings, one.Warnings...)
 		return loaded, nil
 	}
-	if err := s.build(t.Result.Tables, &loaded); err != nil {
-		return Loaded{}, err
-	}
+	s.build(t.Result.Tables, &loaded)
 	return loaded, nil
 }
 
 // build makes an answer of each table. A table that nothing touched keeps its
-// answer. Where no owner has all addresses, the others are permitted nothing.
-func (s *tableSource) build(tables []*aggregate.Table, loaded *Loaded) error {
+// answer. One that has become too long for any reader keeps what was served for
+// its address, and touches no other; at a first start it permits nothing.
+// Where no owner has all addresses, the others are permitted nothing.
+func (s *tableSource) build(tables []*aggregate.Table, loaded *Loaded) {
 	answers := make(map[*aggregate.Table]*server.Answer, len(tables))
 	byAddress := make(map[netip.Addr]*server.Answer, len(tables))
 	for _, one := range tables {
-		a := s.answers[one]
+		a, err := s.answers[one], error(nil)
 		if a == nil {
-			var err error
-			if a, err = server.PolicyAnswer(one.Policy()); err != nil {
-				return fmt.Errorf("the policy that was built for %s: %w", addressName(one.Address), err)
-			}
+			a, err = server.PolicyAnswer(one.Policy())
 		}
-		answers[one] = a
+		if err == nil {
+			answers[one] = a
+		} else {
+			a = s.before(one.Address)
+			loaded.Refused = append(loaded.Refused, fmt.Sprintf("the policy that was built for %s: %v", aggregate.AddressName(one.Address), err))
+		}
 		if one.Address.IsValid() {
 			byAddress[one.Address] = a
 		} else {
@@ -117,15 +120,18 @@ func (s *tableSource) build(tables []*aggregate.Table, loaded *Loaded) error {
 		loaded.Policies.Default = server.DenyAll()
 	}
 	loaded.Policies.ByAddress = byAddress
-	s.answers = answers
-	return nil
+	s.answers, s.served = answers, loaded.Policies
 }
 
-func addressName(a netip.Addr) string {
-	if !a.IsValid() {
-		return "all addresses"
+// before returns what was last served for an address.
+func (s *tableSource) before(a netip.Addr) *server.Answer {
+	if was := s.served.ByAddress[a]; was != nil {
+		return was
 	}
-	return a.String()
+	if was := s.served.Default; was != nil && !a.IsValid() {
+		return was
+	}
+	return server.DenyAll()
 }
 
 func sameListeners(a, b []config.Listener) bool {

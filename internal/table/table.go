@@ -23,7 +23,7 @@
 //     time. A table that nothing touched is the same *aggregate.Table as
 //     before, so that a caller may keep what it made of it.
 //   - A file is read up to policy.MaxSize, and only if it is a regular one; an
-//     owner has at most [MaxFragments] of them.
+//     owner has at most [MaxFragments] of them, and [MaxBytes] together.
 //
 // A Loader is for one goroutine at a time; Tables are read only.
 package table
@@ -41,9 +41,11 @@ import (
 	"github.com/port843/port843/policy"
 )
 
-// MaxFragments is the most policy files of one owner: a hundred times what a
-// large department has, and soon looked at.
-const MaxFragments = 10000
+// Bounds of one owner's policy files, so that none can keep the reader busy.
+const (
+	MaxFragments = 1000     // a hundred times what a large department has
+	MaxBytes     = 16 << 20 // of all of them: sixteen of policy.MaxSize
+)
 
 // Tables is what a config says at one time.
 type Tables struct {
@@ -201,14 +203,24 @@ func (f *ownerFiles) look(names []string, last *ownerFiles) (read int) {
 			known[x.name] = x
 		}
 	}
-	if len(names) > MaxFragments {
-		err := fmt.Errorf("%d policy files are more than %d, the most of one owner", len(names), MaxFragments)
-		f.files = []*file{{name: names[0], fragment: aggregate.UnreadFragment(names[0], err)}}
+	tooMuch := func(name, format string, args ...any) int {
+		f.files = []*file{{name: name, fragment: aggregate.UnreadFragment(name, fmt.Errorf(format, args...))}}
 		return 1
 	}
+	if len(names) > MaxFragments {
+		return tooMuch(names[MaxFragments], "with this it has more than %d policy files, the most of one owner", MaxFragments)
+	}
+	size := int64(0)
 	for _, name := range names {
+		info, err := os.Stat(name)
+		if err == nil {
+			size += info.Size()
+		}
+		if size > MaxBytes {
+			return tooMuch(name, "with this its policy files are larger than %d bytes, the most of one owner", MaxBytes)
+		}
 		x := known[name]
-		if info, err := os.Stat(name); x == nil || err != nil || !x.same(info) {
+		if x == nil || err != nil || !x.same(info) {
 			x = readFile(name)
 			read++
 		}

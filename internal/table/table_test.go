@@ -228,3 +228,20 @@ func TestTooManyFragments(t *testing.T) {
 		t.Errorf("%d read, %d kept", n, len(f.files))
 	}
 }
+
+func TestTooManyBytes(t *testing.T) {
+	m := newMachine(t)
+	m.load()
+	for i := range 3 {
+		path := filepath.Join(m.dir, fmt.Sprintf("a/big%d.xml", i))
+		m.write(fmt.Sprintf("a/big%d.xml", i), "")
+		if err := os.Truncate(path, MaxBytes/2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := m.load()
+	if r := got.Refused(); len(r) != 1 || !strings.Contains(r[0], "big2.xml") && !strings.Contains(r[0], "big1.xml") {
+		t.Errorf("refused: %q", r)
+	}
+	m.want(got, addrA, "x.a.example 9000")
+}
