@@ -99,26 +99,30 @@ func (b *bounds) broken(g policy.Grant, domainAt, portsAt Source) []*Refusal {
 	}
 	if !b.owner.Ports.Covers(g.Ports) {
 		not := g.Ports.Subtract(b.owner.Ports)
-		out = append(out, &Refusal{Code: CodePorts, Source: portsAt, Value: not.String(), Msg: fmt.Sprintf("%s among the ports that it may open, %s", isNot("port", not), orNone(b.owner.Ports.String()))})
+		out = append(out, &Refusal{Code: CodePorts, Source: portsAt, Value: shortPorts(not), Msg: fmt.Sprintf("%s among the ports that it may open, %s", portsVerb(not, "is not", "are not"), orNone(shortPorts(b.owner.Ports)))})
 	}
 	if low := g.Ports.Intersect(below1024); b.lowRule && !low.IsEmpty() {
-		out = append(out, &Refusal{Code: CodePrivileged, Source: portsAt, Value: low.String(), Msg: fmt.Sprintf("%s open: clients take ports below 1024 only from a policy on a port below 1024", canNot(low))})
+		out = append(out, &Refusal{Code: CodePrivileged, Source: portsAt, Value: shortPorts(low), Msg: fmt.Sprintf("%s open: clients take ports below 1024 only from a policy on a port below 1024", portsVerb(low, "cannot be", "cannot be"))})
 	}
 	return out
 }
 
-func isNot(what string, ports policy.PortSet) string {
-	if ports.Len() == 1 {
-		return fmt.Sprintf("%s %s is not", what, ports)
+// portsVerb is "port 80 is" or "ports 80,81 are".
+func portsVerb(p policy.PortSet, one, many string) string {
+	if p.Len() == 1 {
+		return fmt.Sprintf("port %s %s", p, one)
 	}
-	return fmt.Sprintf("%ss %s are not", what, ports)
+	return fmt.Sprintf("ports %s %s", shortPorts(p), many)
 }
 
-func canNot(ports policy.PortSet) string {
-	if ports.Len() == 1 {
-		return fmt.Sprintf("port %s cannot be", ports)
+// shortPorts writes up to eight ranges: a file of a stranger may name thirty
+// thousand, and every message that repeated them would be as long.
+func shortPorts(p policy.PortSet) string {
+	r := p.Ranges()
+	if len(r) <= 8 {
+		return p.String()
 	}
-	return fmt.Sprintf("ports %s cannot be", ports)
+	return fmt.Sprintf("%s and %d more ranges", policy.PortRanges(r[:8]...), len(r)-8)
 }
 
 func orNone(s string) string {
@@ -161,6 +165,9 @@ func check(v *Version, o Options) *checked {
 	for _, f := range sortedBy(v.Fragments, func(f *Fragment) string { return f.File }) {
 		c.fragment(f)
 	}
+	if c.unsaid > 0 {
+		c.refusals = append(c.refusals, &Refusal{Owner: v.Owner.Name, Code: CodeMore, Source: v.Owner.Source, Msg: fmt.Sprintf("and %d more mistakes", c.unsaid)})
+	}
 	return &c.checked
 }
 
@@ -176,6 +183,7 @@ func sortedBy[T any](list []T, name func(*T) string) []*T {
 type checker struct {
 	checked
 	b         *bounds
+	unsaid    int                         // refusals beyond MaxRefusals
 	left      int                         // rules that the owner may still have
 	intervals map[policy.Domain][2]string // owners name the same domains again and again
 }
@@ -206,7 +214,9 @@ func (c *checker) add(grants []Input, address netip.Addr, at Source, bad []*Refu
 		for _, r := range bad {
 			r.Owner = c.b.owner.Name
 		}
-		c.refusals = append(c.refusals, bad...)
+		room := min(len(bad), MaxRefusals-len(c.refusals))
+		c.refusals = append(c.refusals, bad[:room]...)
+		c.unsaid += len(bad) - room
 	}
 	addrs := c.addresses(address)
 	for i := range grants {
@@ -275,9 +285,10 @@ func (c *checker) fragment(f *Fragment) {
 		bad = append(bad, &own)
 	}
 	for _, w := range f.notes {
-		own := *w
-		own.Owner = c.b.owner.Name
-		c.warnings = append(c.warnings, &own)
+		if own := *w; len(c.warnings) < MaxRefusals {
+			own.Owner = c.b.owner.Name
+			c.warnings = append(c.warnings, &own)
+		}
 	}
 	grants := make([]Input, 0, len(f.rules))
 	for i := range f.rules {

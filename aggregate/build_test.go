@@ -221,6 +221,31 @@ func TestTooManyRules(t *testing.T) {
 	wantRefusals(t, Build(Options{MaxRules: 3}, []Version{v}))
 }
 
+func TestRefusalsAreBounded(t *testing.T) {
+	many := make([]string, 2*MaxRefusals)
+	var odd []string
+	for port := 1; port < 40000; port += 2 {
+		odd = append(odd, fmt.Sprint(port))
+	}
+	for i := range many {
+		many[i] = allow("x.example", strings.Join(odd[:len(odd)/len(many)], ",")) + "<x/>"
+	}
+	many[0] = allow("x.example", strings.Join(odd, ","))
+	r := Build(Options{}, []Version{{Owner: owner("a", "2", nil, "*"), Fragments: []Fragment{rules("a.xml", many...), rules("b.xml", many...)}}})
+	last := r.Refusals[len(r.Refusals)-1]
+	if len(r.Refusals) != MaxRefusals+1 || last.Code != CodeMore || !strings.Contains(last.Msg, fmt.Sprint(3*MaxRefusals)) {
+		t.Errorf("%d refusals, the last is %v", len(r.Refusals), last)
+	}
+	for _, x := range r.Refusals {
+		if len(x.Error()) > 300 || len(x.Value) > 300 {
+			t.Fatalf("a message of %d bytes", len(x.Error()))
+		}
+	}
+	if len(r.Warnings) > MaxRefusals {
+		t.Errorf("%d warnings", len(r.Warnings))
+	}
+}
+
 func TestFirstStartServesTheRest(t *testing.T) {
 	a := owner("a", "9000-9009", nil, "*.a.example")
 	r := Build(Options{}, []Version{{Owner: a, Fragments: []Fragment{

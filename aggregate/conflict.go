@@ -48,11 +48,7 @@ func (c *Conflict) String() string {
 
 // Title names the ports and counts the sides.
 func (c *Conflict) Title() string {
-	noun := "ports %s are"
-	if c.Ports.Len() == 1 {
-		noun = "port %s is"
-	}
-	return fmt.Sprintf(noun+" opened by %d owners", c.Ports, len(c.Sides)+c.More)
+	return fmt.Sprintf("%s opened by %d owners", portsVerb(c.Ports, "is", "are"), len(c.Sides)+c.More)
 }
 
 // claim is a range of ports that an owner opens, with the first input that does.
@@ -183,6 +179,6 @@ func (t *Table) measure(rules int) {
 	}
 	if ranges > 0 {
 		r := &t.Rules[example]
-		warn(WarnRange, "%d of %d rules keep a range of ports, such as %s to %s: Lightspark takes its first port only, Unity all but its last", ranges, len(t.Rules), r.Domain, r.Ports)
+		warn(WarnRange, "%d of %d rules keep a range of ports, such as %s to %s: Lightspark takes its first port only, Unity all but its last", ranges, len(t.Rules), r.Domain, shortPorts(r.Ports))
 	}
 }

@@ -27,8 +27,14 @@ const (
 	CodeNothing    Code = "matches-nothing" // http:// and only HTTPS
 	CodeNoPorts    Code = "no-ports"        // a service without a port
 	CodeTooMany    Code = "too-many-rules"  // of one owner, more than Options.MaxRules
+	CodeMore       Code = "and-more"        // beyond MaxRefusals
 	CodeNoDomains  Code = "no-domains"      // a service that allows nobody
 )
+
+// MaxRefusals is how many refusals of one owner are said, and how many of its
+// warnings; then only how many more refusals there are. So a department cannot
+// flood a log.
+const MaxRefusals = 100
 
 // Refusal is one reason for which an owner's version is not taken.
 type Refusal struct {
