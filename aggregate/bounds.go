@@ -155,9 +155,9 @@ type checked struct {
 }
 
 // check tries a version against its owner's bounds: services by name, then
-// fragments by file, so that which of them are too many depends on nothing else.
+// fragments by file, so that which of them are too much depends on nothing else.
 func check(v *Version, o Options) *checked {
-	c := &checker{b: newBounds(&v.Owner, o.ServedFrom), left: o.MaxRules, intervals: map[policy.Domain][2]string{}}
+	c := &checker{b: newBounds(&v.Owner, o.ServedFrom), most: o.MaxShare, left: o.MaxShare, intervals: map[policy.Domain][2]string{}}
 	c.version = v
 	for _, s := range sortedBy(v.Services, func(s *Service) string { return s.Name }) {
 		c.service(s)
@@ -184,7 +184,8 @@ type checker struct {
 	checked
 	b         *bounds
 	unsaid    int                         // refusals beyond MaxRefusals
-	left      int                         // rules that the owner may still have
+	most      int                         // Options.MaxShare
+	left      int                         // bytes of rules that the owner may still have
 	intervals map[policy.Domain][2]string // owners name the same domains again and again
 }
 
@@ -204,10 +205,16 @@ func (c *checker) addresses(one netip.Addr) []netip.Addr {
 // keeps the slice.
 func (c *checker) add(grants []Input, address netip.Addr, at Source, bad []*Refusal) {
 	into := &c.inputs
-	if c.left -= len(grants); c.left < 0 && c.left+len(grants) >= 0 {
-		bad = append(bad, &Refusal{Code: CodeTooMany, Source: at, Msg: "with this it has more rules than an owner may have"})
-	} else if c.left < 0 {
+	if c.left < 0 {
 		into = &c.held
+	} else {
+		for i := range grants {
+			g := &grants[i].Grant
+			c.left -= ruleLength(&Rule{Domain: g.Domain, Secure: g.Secure, Ports: g.Ports})
+		}
+		if c.left < 0 {
+			bad = append(bad, &Refusal{Code: CodeTooMuch, Source: at, Msg: fmt.Sprintf("with this its rules are longer than %d bytes, the most of one owner", c.most)})
+		}
 	}
 	if len(bad) > 0 {
 		into = &c.held

@@ -19,16 +19,17 @@ type Options struct {
 	// Meta is the meta-policy of every table; policy.MetaUnset is
 	// policy.MetaMasterOnly, which lets no other policy of the machine count.
 	Meta policy.MetaPolicy
-	// MaxRules is the most rules of one owner, so that none can make the policy
-	// that it shares too long for the others; zero is DefaultMaxRules. What of
-	// an owner is too many is decided by name: services first, then fragments.
-	MaxRules int
+	// MaxShare is how many bytes the rules of one owner may have in a policy,
+	// so that none can make the policy that it shares too long for the others;
+	// zero is DefaultMaxShare. What of an owner is too much is decided by name:
+	// services first, then fragments.
+	MaxShare int
 }
 
-// DefaultMaxRules of an owner are about 60 KB of policy, fifteen times what
-// every client reads (policy.SafeSize); sixteen such owners of one address are
-// policy.MaxSize.
-const DefaultMaxRules = 1000
+// DefaultMaxShare of an owner is sixteen times what every client reads
+// (policy.SafeSize), and a sixteenth of policy.MaxSize: so many owners of one
+// address can do what they like.
+const DefaultMaxShare = 64 << 10
 
 func (o Options) withDefaults() Options {
 	if o.ServedFrom == 0 {
@@ -37,8 +38,8 @@ func (o Options) withDefaults() Options {
 	if o.Meta == policy.MetaUnset {
 		o.Meta = policy.MetaMasterOnly
 	}
-	if o.MaxRules == 0 {
-		o.MaxRules = DefaultMaxRules
+	if o.MaxShare == 0 {
+		o.MaxShare = DefaultMaxShare
 	}
 	return o
 }

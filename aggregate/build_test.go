@@ -206,19 +206,44 @@ func TestSetOptions(t *testing.T) {
 	}
 }
 
-func TestTooManyRules(t *testing.T) {
+func TestHolesDoNotMakeItLong(t *testing.T) {
+	var odd []string
+	for port := 1001; port < 12000; port += 2 {
+		odd = append(odd, fmt.Sprint(port))
+	}
+	v := Version{Owner: owner("a", "*", nil, "*"), Fragments: []Fragment{rules("odd.xml", allow("*", strings.Join(odd, ",")))}}
+	var wide []string
+	for i := range 300 {
+		wide = append(wide, allow(fmt.Sprintf("h%d.example", i), "1000-12000"), allow(fmt.Sprintf("s%d.example", i), "2000-2004"))
+	}
+	other := Version{Owner: owner("b", "*", nil, "*"), Fragments: []Fragment{rules("wide.xml", wide...)}}
+	r := Build(Options{}, []Version{v, other})
+	table := r.Tables[0]
+	if len(r.Refusals) != 0 || len(table.Rules) != 601 || table.Size > 2*DefaultMaxShare {
+		t.Errorf("%d rules of %d bytes; refused: %v", len(table.Rules), table.Size, r.Refusals)
+	}
+	if got := lines(table)[1:3]; got[0] != "h0.example 1000-12000" || got[1] != "h1.example 1000-12000" {
+		t.Errorf("%q", got)
+	}
+	if !slices.Contains(lines(table), "s0.example 2000,2002,2004") {
+		t.Error("where single ports are as short, they stay")
+	}
+}
+
+func TestTooMuch(t *testing.T) {
 	v := Version{Owner: owner("a", "*", nil, "*"), Services: []Service{{Name: "s", Ports: ports("80"), Allow: []policy.Domain{domain("s.example")}}}}
 	for _, name := range []string{"3.xml", "1.xml", "2.xml"} {
 		v.Fragments = append(v.Fragments, rules(name, allow(name[:1]+".a.example", "9000"), allow(name[:1]+".b.example", "9000")))
 	}
-	r := Build(Options{MaxRules: 4}, []Version{v, version(owner("b", "*", nil, "*"), "b.example", "9010")})
-	wantRefusals(t, r, "2.xml too-many-rules")
+	each := len(allow("1.a.example", "9000") + "\n") // the service has four bytes less
+	r := Build(Options{MaxShare: 4 * each}, []Version{v, version(owner("b", "*", nil, "*"), "b.example", "9010")})
+	wantRefusals(t, r, "2.xml too-much")
 	wantLines(t, r, addrA, "1.a.example 9000", "b.example 9010", "1.b.example 9000", "s.example 80")
 	if n := len(r.Owners[0].Held); n != 4 {
 		t.Errorf("%d held back, want the two of 2.xml and the two of 3.xml", n)
 	}
 	v.Fragments = v.Fragments[1:2]
-	wantRefusals(t, Build(Options{MaxRules: 3}, []Version{v}))
+	wantRefusals(t, Build(Options{MaxShare: 3*each - 4}, []Version{v}))
 }
 
 func TestRefusalsAreBounded(t *testing.T) {

@@ -30,8 +30,8 @@
 // An owner never grants more than it may: a port outside its range, a domain
 // outside its list, another's address or host, "*" where that is not
 // permitted, a port below 1024 in a policy that clients see come from 1024 or
-// above, and more rules than [Options] lets it have are refused, each as a
-// [*Refusal] with its place.
+// above, and more bytes of rules than [Options] lets it have are refused, each
+// as a [*Refusal] with its place.
 //
 // A version with a refusal in it is not taken: the owner's last good version
 // stays in force whole, and every other owner's is untouched. An owner that

@@ -80,7 +80,7 @@ func (d *dice) domains(wide bool) []policy.Domain {
 }
 
 func (d *dice) versions() (Options, []Version) {
-	o := Options{ServedFrom: []uint16{0, 843, 1023, 1024, 10843}[d.roll(5)], MaxRules: []int{0, 0, 0, 3}[d.roll(4)]}
+	o := Options{ServedFrom: []uint16{0, 843, 1023, 1024, 10843}[d.roll(5)], MaxShare: []int{0, 0, 0, 200}[d.roll(4)]}
 	var vs []Version
 	for i := range 1 + d.roll(4) {
 		wide := d.roll(4) != 3

@@ -26,7 +26,7 @@ const (
 	CodePrivileged Code = "port-below-1024" // and the policy is served from 1024 or above
 	CodeNothing    Code = "matches-nothing" // http:// and only HTTPS
 	CodeNoPorts    Code = "no-ports"        // a service without a port
-	CodeTooMany    Code = "too-many-rules"  // of one owner, more than Options.MaxRules
+	CodeTooMuch    Code = "too-much"        // the rules of one owner, over Options.MaxShare
 	CodeMore       Code = "and-more"        // beyond MaxRefusals
 	CodeNoDomains  Code = "no-domains"      // a service that allows nobody
 )

@@ -280,8 +280,7 @@ func (s *sweep) pattern(from, to int) {
 	}
 }
 
-// emit adds the rule that grants rest where known holds already. Known ports
-// may be said again where that is shorter, such as "*" for all but one.
+// emit adds the rule that grants rest where known holds already.
 func (s *sweep) emit(first *Input, c class, rest, known policy.PortSet) int32 {
 	r := Rule{Domain: first.Grant.Domain.WithScheme(policy.SchemeAny), Ports: rest, lo: first.lo, hi: first.hi}
 	switch c {
@@ -290,12 +289,48 @@ func (s *sweep) emit(first *Input, c class, rest, known policy.PortSet) int32 {
 	case classHTTP:
 		r.Domain = r.Domain.WithScheme(policy.SchemeHTTP)
 	}
-	if (known.Portable() || !rest.Portable()) && known.EnumeratedLen() < rest.EnumeratedLen() {
-		r.Ports = known
-	}
+	r.Ports = spelled(rest, known)
 	s.t.Rules = append(s.t.Rules, r)
 	s.length += ruleLength(&r)
 	return int32(len(s.t.Rules) - 1)
+}
+
+// enumeration is how much longer ports may be for being single ones, in bytes:
+// what policy.SmallRange of them take.
+const enumeration = 6 * policy.SmallRange
+
+// spelled returns the ports to write for rest where known holds already. Known
+// ports may be said again where that is shorter, such as "*" for all but one,
+// or a range for one with holes. So a rule is never much longer than what it is
+// made of: an owner cannot make a policy too long by punching holes in the
+// ranges of others. What is chosen depends on what both grant, not on how the
+// inputs were written, so that building again gives the same.
+func spelled(rest, known policy.PortSet) policy.PortSet {
+	if known.IsAll() && (!rest.Portable() || rest.EnumeratedLen() > enumeration) {
+		return known
+	}
+	filled := fill(rest, known)
+	room := 0
+	if rest.Portable() && !filled.Portable() {
+		room = enumeration
+	}
+	if filled.EnumeratedLen()+room < rest.EnumeratedLen() {
+		return filled
+	}
+	return rest
+}
+
+// fill closes the holes of rest that are known throughout.
+func fill(rest, known policy.PortSet) policy.PortSet {
+	var out []policy.PortRange
+	for r := range rest.All() {
+		if n := len(out); n > 0 && known.Covers(policy.PortRanges(policy.PortRange{Lo: out[n-1].Hi + 1, Hi: r.Lo - 1})) {
+			out[n-1].Hi = r.Hi
+			continue
+		}
+		out = append(out, r)
+	}
+	return policy.PortRanges(out...)
 }
 
 // fates says what became of the inputs of one class.

@@ -20,7 +20,7 @@ func TestTooLongAPolicy(t *testing.T) {
 		}
 	}
 	var config strings.Builder
-	for i := range 5 {
+	for i := range 20 {
 		fmt.Fprintf(&config, "[[owner]]\nname = \"o%d\"\naddresses = [\"192.0.2.1\"]\nports = \"*\"\ndomains = [\"*\"]\npolicies = [\"%d-*.xml\"]\n", i, i)
 	}
 	config.WriteString("[[owner]]\nname = \"other\"\naddresses = [\"192.0.2.2\"]\nports = \"*\"\ndomains = [\"*\"]\npolicies = [\"other.xml\"]\n")
@@ -51,9 +51,9 @@ func TestTooLongAPolicy(t *testing.T) {
 	}
 
 	label := strings.Repeat("a", 60)
-	for i := range 5 {
+	for i := range 20 {
 		var b strings.Builder
-		for n := range 990 {
+		for n := range 235 {
 			b.WriteString(rule(fmt.Sprintf("h%d.o%d.%s.%s.%s.example", n, i, label, label, label), 1000+2*n))
 		}
 		write(fmt.Sprintf("%d-large.xml", i), file(b.String()))
