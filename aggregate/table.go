@@ -306,7 +306,10 @@ const enumeration = 6 * policy.SmallRange
 // ranges of others. What is chosen depends on what both grant, not on how the
 // inputs were written, so that building again gives the same.
 func spelled(rest, known policy.PortSet) policy.PortSet {
-	if known.IsAll() && (!rest.Portable() || rest.EnumeratedLen() > enumeration) {
+	switch {
+	case rest.Portable() && rest.EnumeratedLen() <= enumeration:
+		return rest
+	case known.IsAll():
 		return known
 	}
 	filled := fill(rest, known)
@@ -357,9 +360,26 @@ func (s *sweep) fates(from, to int, c class, rule int32, rest policy.PortSet) {
 	}
 }
 
-// ruleLength is how many bytes policy.Format writes for the rule.
+// ruleLength is how many bytes policy.Format writes for the rule. It is asked a
+// million times, so it counts without writing; the laws hold it against Format.
 func ruleLength(r *Rule) int {
-	n := len("<allow-access-from domain=\"\" to-ports=\"\"/>\n") + len(r.Domain.String()) + r.Ports.EnumeratedLen()
+	n := len("<allow-access-from domain=\"\" to-ports=\"\"/>\n") + len(r.Domain.Host()) + r.Ports.EnumeratedLen()
+	switch r.Domain.Kind() {
+	case policy.DomainAny:
+		n += len("*")
+	case policy.DomainSuffix:
+		n += len("*.")
+	case policy.DomainIP:
+		if strings.Contains(r.Domain.Host(), ":") {
+			n += len("[]")
+		}
+	}
+	switch r.Domain.Scheme() {
+	case policy.SchemeHTTP:
+		n += len("http://")
+	case policy.SchemeHTTPS:
+		n += len("https://")
+	}
 	if r.Secure {
 		n += len(" secure=\"true\"")
 	}
