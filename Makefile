@@ -35,3 +35,9 @@ lint:
 # fuzz runs each fuzz target for FUZZTIME; a new failure lands in testdata.
 fuzz:
 	@scripts/fuzz '$(FUZZTIME)'
+
+# bench measures the server against others: the whole run takes about an hour,
+# wants root, and a machine that does nothing else. BENCH=-quick shows in two
+# minutes that it works; then "go run ./bench -write-docs" writes the page.
+bench:
+	$(GO) run ./bench $(BENCH)
