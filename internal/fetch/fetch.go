@@ -7,18 +7,18 @@
 package fetch
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/port843/port843/internal/escape"
+	"github.com/port843/port843/player"
 	"github.com/port843/port843/policy"
 )
 
@@ -75,7 +75,7 @@ func Get(ctx context.Context, rawURL string) (*Result, error) {
 	return nil, fmt.Errorf("a policy is fetched over xmlsocket, http or https, not over %q", u.Scheme)
 }
 
-// getSocket asks as Flash Player does, and reads up to the NUL.
+// getSocket asks as a player does: each address of the host, until one answers.
 func getSocket(ctx context.Context, u *url.URL) (*Result, error) {
 	port := uint64(policy.MasterPort)
 	if p := u.Port(); p != "" {
@@ -87,36 +87,31 @@ func getSocket(ctx context.Context, u *url.URL) (*Result, error) {
 	if u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
 		return nil, errors.New("it is xmlsocket://host:port, and nothing more")
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), strconv.FormatUint(port, 10)))
+	network := &player.Network{Patience: Timeout}
+	addrs, err := network.Lookup(ctx, u.Hostname())
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if _, err := io.WriteString(conn, policy.Request); err != nil {
-		return nil, readError(ctx, err)
-	}
-	var data []byte
-	buf := make([]byte, 4096)
-	for {
-		n, err := conn.Read(buf)
-		data = append(data, buf[:n]...)
-		if i := bytes.IndexByte(data, 0); i >= 0 {
-			return &Result{Data: data[:i], Port: uint16(port)}, nil
+	var last *player.Observation
+	for _, addr := range addrs {
+		o := network.Fetch(ctx, player.Query{
+			Location: player.SocketLocation(u.Hostname(), uint16(port)),
+			Addr:     addr,
+			Request:  policy.Request,
+			TLS:      true,
+			Limits:   player.Limits{Connect: Timeout, Answer: Timeout},
+		})
+		if len(o.Data) > 0 && len(o.Data) < player.MaxRead && (o.NUL || o.Closed) {
+			return &Result{Data: o.Data, Port: uint16(port)}, nil
 		}
-		if len(data) > MaxSize {
-			return nil, errTooLarge
-		}
-		switch {
-		case errors.Is(err, io.EOF) && len(data) == 0:
-			return nil, errors.New("the connection was closed without an answer")
-		case errors.Is(err, io.EOF):
-			return &Result{Data: data, Port: uint16(port)}, nil
-		case err != nil:
-			return nil, readError(ctx, err)
+		if last = o; ctx.Err() != nil {
+			break
 		}
 	}
+	if last == nil || ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, cmp.Or(ctx.Err(), errors.New("the name has no address"))
+	}
+	return nil, errors.New(last.String())
 }
 
 // readError says that the time is up where that is why the read failed.

@@ -50,8 +50,8 @@ func TestSocket(t *testing.T) {
 	for _, c := range []struct{ sent, want, err string }{
 		{"<cross-domain-policy/>\x00behind", "<cross-domain-policy/>", ""},
 		{"<cross-domain-policy/>", "<cross-domain-policy/>", ""},
-		{"", "", "closed without an answer"},
-		{strings.Repeat("x", MaxSize+1), "", "no policy file"},
+		{"", "", "closed without a byte"},
+		{strings.Repeat("x", MaxSize+1), "", "more than 65536 bytes"},
 	} {
 		r, err := Get(t.Context(), serve(t, answer(c.sent)))
 		if c.err != "" {
