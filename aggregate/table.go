@@ -200,7 +200,12 @@ func compareInputs(a, b *Input) int {
 	if c := compareSource(a.Source, b.Source); c != 0 {
 		return c
 	}
-	if c := strings.Compare(a.Service, b.Service); c != 0 || a.Grant.Ports.Equal(b.Grant.Ports) {
+	if c := strings.Compare(a.Service, b.Service); c != 0 {
+		return c
+	}
+	// A service may name one pattern in two spellings: x and https://x mean the
+	// same where it wants HTTPS anyway.
+	if c := int(a.Grant.Domain.Scheme()) - int(b.Grant.Domain.Scheme()); c != 0 || a.Grant.Ports.Equal(b.Grant.Ports) {
 		return c
 	}
 	return strings.Compare(a.Grant.Ports.String(), b.Grant.Ports.String())
