@@ -281,9 +281,10 @@ func allFaults(cs []Conversation, v verdict) []Fault {
 			set = append(set, SharedPort)
 		}
 	}
+	unasked := slices.Contains(set, Unasked) // who speaks unasked does not answer any request
 	var ordered []Fault
 	for _, f := range faultOrder {
-		if slices.Contains(set, f) {
+		if slices.Contains(set, f) && !(f == AnyRequest && unasked) {
 			ordered = append(ordered, f)
 		}
 	}

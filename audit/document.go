@@ -306,7 +306,8 @@ func faultsOf(c *Conversation, f found) []Fault {
 	truncated := len(c.Tail) > 0
 	switch {
 	case c.End == EndLimit, c.End == EndFlow && !f.complete && c.Total > policy.SafeSize:
-		faults = append(faults, FaultEndless)
+		add(f.complete && !isBlank(f.after), TrailingBytes)
+		return append(faults, FaultEndless)
 	case f.complete && !truncated && len(f.doc) > 0:
 		faults = append(faults, endFaults(f)...)
 	case truncated:
@@ -315,10 +316,10 @@ func faultsOf(c *Conversation, f found) []Fault {
 		add(true, CutShort)
 		add(c.End == EndSilence, HeldOpen)
 	}
-	add(c.Total > policy.SafeSize && c.End != EndLimit && !slices.Contains(faults, FaultEndless), Oversize)
+	add(c.Total > policy.SafeSize, Oversize)
 	watched := time.Duration(c.Took - c.Last)
-	add(f.complete && c.End == EndSilence && watched >= holdWait/2, HeldOpen)
-	if !truncated && !slices.Contains(faults, CutShort) && !slices.Contains(faults, FaultEndless) {
+	add(f.complete && (c.End == EndSilence || c.End == EndFlow) && watched >= holdWait/2, HeldOpen)
+	if !truncated && !slices.Contains(faults, CutShort) {
 		faults = append(faults, contentFaults(f)...)
 	}
 	return append(faults, timeFaults(c, f)...)

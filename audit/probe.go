@@ -22,153 +22,195 @@ type Prober struct {
 // ends first the observation is a [ClassError].
 func (p *Prober) Probe(ctx context.Context, target Target) Observation {
 	began := time.Now()
-	deadline := began.Add(Budget - reserve)
 	ctx, cancel := context.WithDeadline(ctx, began.Add(Budget))
-	defer cancel()
-	first := p.begin(ctx, target, began, deadline)
-	defer first.cancel()
-
-	var further []Conversation
+	s := &session{prober: p, ctx: ctx, target: target, began: began, deadline: began.Add(Budget - reserve)}
+	defer func() {
+		cancel()
+		s.finish()
+	}()
+	s.start(AskRequest).wait(ctx, 0)
 	for {
-		open := first.wait(ctx, further)
-		if ctx.Err() != nil && open {
-			first.cancel()
-			<-first.done
-		}
-		cs := append([]Conversation{first.record()}, further...)
+		s.settle()
+		cs := s.records()
 		next := Next(cs)
-		left := time.Until(deadline)
-		if next != "" && left >= reserve && ctx.Err() == nil {
-			p.tell(target)
-			a := asking{target: target, question: next, began: began, deadline: deadline}
-			if cs[0].Total > 0 {
-				a.pace = time.Duration(cs[0].First - cs[0].Asked)
-			}
-			further = append(further, converse(ctx, a))
-			continue
+		switch open := s.open(); {
+		case ctx.Err() != nil:
+			cancel()
+			s.finish()
+			return Classify(target, s.records())
+		case next != "" && time.Until(s.deadline) >= reserve:
+			s.ask(next, len(open) > 0)
+		case len(open) == 0:
+			return Classify(target, cs)
+		case judge(cs).class == ClassSilent:
+			// All is asked. Only those who were silent so far may still speak.
+			s.waitAny(open)
+		case !s.lingered():
+			cancel()
+			s.finish()
+			return Classify(target, s.hungUp())
 		}
-		if open && (next != "" || judge(cs).class == ClassSilent) {
-			// All is asked. Only the first conversation may still say something.
-			<-first.done
-			continue
-		}
-		if open {
-			// Beside its silence something else has been said. A policy server
-			// that shares the port and is slow gets a little longer.
-			if !first.linger(ctx, began.Add(2*time.Second)) {
-				first.cancel()
-				<-first.done
-				cs = append([]Conversation{first.silence()}, further...)
-				return Classify(target, cs)
-			}
-			continue
-		}
-		return Classify(target, cs)
 	}
 }
 
-func (p *Prober) tell(target Target) {
-	if p.Connecting != nil {
-		p.Connecting(target)
-	}
+// session is one observation while it is being made.
+type session struct {
+	prober   *Prober
+	ctx      context.Context
+	target   Target
+	began    time.Time
+	deadline time.Time
+	talks    []*running
 }
 
-// opening is the first conversation, which may go on beside the others.
-type opening struct {
-	done   chan struct{}
-	cancel context.CancelFunc
-
+// running is a conversation that may go on beside others.
+type running struct {
+	done      chan struct{}
 	connected chan struct{} // closed when the connection is there
 	heard     atomic.Bool   // a byte has come
 	mu        sync.Mutex
-	rec       Conversation // the record as far as it is known; whole when done is closed
+	rec       Conversation // as far as it is known; whole when done is closed
 }
 
-func (p *Prober) begin(ctx context.Context, target Target, began, deadline time.Time) *opening {
-	p.tell(target)
-	ctx, cancel := context.WithCancel(ctx)
-	o := &opening{done: make(chan struct{}), connected: make(chan struct{}), cancel: cancel}
-	o.rec = Conversation{Question: AskRequest, Sent: AskRequest.bytes(), Outcome: dial.Established, End: EndSilence}
-	connected := func() {
-		o.mu.Lock()
-		o.rec.Connect = Millis(time.Since(began))
-		o.mu.Unlock()
-		close(o.connected)
+func (s *session) start(q Question) *running {
+	if f := s.prober.Connecting; f != nil {
+		f(s.target)
 	}
+	r := &running{done: make(chan struct{}), connected: make(chan struct{})}
+	at := time.Now()
+	r.rec = Conversation{Question: q, Sent: q.bytes(), Outcome: dial.Established, End: EndSilence, At: Millis(at.Sub(s.began))}
+	a := asking{target: s.target, question: q, began: s.began, deadline: s.deadline, heard: func() { r.heard.Store(true) }}
+	if len(s.talks) > 0 && s.talks[0].record().Total > 0 {
+		first := s.talks[0].record()
+		a.pace = time.Duration(first.First - first.Asked)
+	} else if len(s.talks) > 0 && s.talks[0].isOpen() && q == AskGet {
+		a.pace = Budget // it may take as long as the silent one
+	}
+	a.connected = func() {
+		r.mu.Lock()
+		r.rec.Connect = Millis(time.Since(at))
+		r.mu.Unlock()
+		close(r.connected)
+	}
+	s.talks = append(s.talks, r)
 	go func() {
-		defer close(o.done)
-		rec := converse(ctx, asking{
-			target: target, question: AskRequest, began: began, deadline: deadline,
-			connected: connected, heard: func() { o.heard.Store(true) },
-		})
-		o.mu.Lock()
-		o.rec = rec
-		o.mu.Unlock()
+		defer close(r.done)
+		rec := converse(s.ctx, a)
+		r.mu.Lock()
+		r.rec = rec
+		r.mu.Unlock()
 	}()
-	return o
+	return r
 }
 
-func (o *opening) record() Conversation {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.rec
+// ask has one more conversation. Beside a first one that is silent, the web's
+// question stays open too: a web server that waits for the end of a line does
+// not mind the first, and may be as slow as anybody.
+func (s *session) ask(q Question, beside bool) {
+	r := s.start(q)
+	if beside && q == AskGet {
+		r.wait(s.ctx, sideWait)
+		return
+	}
+	<-r.done
 }
 
-// silence is the record of a first conversation that we hung up on.
-func (o *opening) silence() Conversation {
-	c := o.record()
-	if c.Total == 0 {
-		c.End = EndHangup
+func (s *session) records() []Conversation {
+	cs := make([]Conversation, len(s.talks))
+	for i, r := range s.talks {
+		cs[i] = r.record()
 	}
-	return c
+	return cs
 }
 
-// wait waits until the first conversation is over, or counts as silent; then
-// it reports true: it is still open. Beside it further questions were asked.
-func (o *opening) wait(ctx context.Context, further []Conversation) bool {
+// hungUp is the records of which those without a word are ours to end.
+func (s *session) hungUp() []Conversation {
+	cs := s.records()
+	for i := range cs {
+		if cs[i].Outcome == dial.Established && cs[i].Total == 0 && cs[i].End == EndSilence {
+			cs[i].End = EndHangup
+		}
+	}
+	return cs
+}
+
+// settle waits for the conversations in which something has been said.
+func (s *session) settle() {
+	for _, r := range s.talks {
+		if r.heard.Load() {
+			<-r.done
+		}
+	}
+}
+
+func (s *session) open() []*running {
+	var open []*running
+	for _, r := range s.talks {
+		if r.isOpen() {
+			open = append(open, r)
+		}
+	}
+	return open
+}
+
+// waitAny waits until the first or the last of the open ones is over: there
+// are two at most.
+func (s *session) waitAny(open []*running) {
 	select {
-	case <-o.done:
-		return false
-	case <-o.connected:
+	case <-open[0].done:
+	case <-open[len(open)-1].done:
 	}
-	patience := time.NewTimer(silentAfter)
-	defer patience.Stop()
-	if len(further) > 0 {
-		patience.Reset(0)
+}
+
+// lingered gives a first conversation that is silent until two seconds are
+// over, where beside it something else was said: a policy server that shares
+// its port may be slow. It reports whether something came.
+func (s *session) lingered() bool {
+	first := s.talks[0]
+	first.wait(s.ctx, time.Until(s.began.Add(2*time.Second)))
+	return !first.isOpen() && !(len(s.open()) > 0 && first.record().Total == 0) || first.heard.Load()
+}
+
+// finish waits for the ends of all conversations; their context has ended.
+func (s *session) finish() {
+	for _, r := range s.talks {
+		<-r.done
 	}
+}
+
+func (r *running) record() Conversation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rec
+}
+
+func (r *running) isOpen() bool {
 	select {
-	case <-o.done:
-		return false
-	case <-ctx.Done():
-		return true
-	case <-patience.C:
-	}
-	if o.heard.Load() {
-		<-o.done
-		return false
-	}
-	select {
-	case <-o.done:
+	case <-r.done:
 		return false
 	default:
 		return true
 	}
 }
 
-// linger waits until the first conversation is over, or until the time has
-// come, and reports whether it is over.
-func (o *opening) linger(ctx context.Context, until time.Time) bool {
-	timer := time.NewTimer(time.Until(until))
+// wait waits until the conversation is over, or has been silent for patience
+// since it was connected (silentAfter, where that is 0), or has been heard.
+func (r *running) wait(ctx context.Context, patience time.Duration) {
+	select {
+	case <-r.done:
+		return
+	case <-ctx.Done():
+		return
+	case <-r.connected:
+	}
+	if patience == 0 {
+		patience = silentAfter
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-o.done:
-		return true
+	case <-r.done:
 	case <-ctx.Done():
 	case <-timer.C:
-		if o.heard.Load() {
-			<-o.done
-			return true
-		}
 	}
-	return false
 }
