@@ -30,6 +30,7 @@ be done. Each verb's help says what "no" means for it.`,
 		newLint(s),
 		newFmt(s),
 		newCheck(s),
+		newScan(s),
 	)
 	return root
 }
