@@ -166,8 +166,8 @@ func nullCall(i int) []byte {
 // rpc calls the programs one after the other, and the rest of them in one go
 // when half the time is over.
 func (t *talk) rpc() {
-	limit := earlier(t.deadline, time.Now().Add(sideWait))
-	half := time.Now().Add(sideWait / 2)
+	limit := earlier(t.deadline, time.Now().Add(t.share))
+	half := time.Now().Add(t.share / 2)
 	for i := range programs {
 		if t.over || !time.Now().Before(limit) {
 			return

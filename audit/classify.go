@@ -234,7 +234,9 @@ func judgeOther(cs []Conversation) (verdict, bool) {
 func judgeSilence(cs []Conversation) verdict {
 	first := &cs[0]
 	for i := range cs {
-		if c := &cs[i]; c.EndEarly {
+		if c := &cs[i]; c.Outcome == dial.Reset {
+			return verdict{class: ClassResetAtOnce, confidence: 0.95, why: "it resets before it is asked", index: i}
+		} else if c.EndEarly {
 			v := verdict{class: ClassClosedAtOnce, confidence: 0.95, why: "it closes before it is asked", index: i}
 			if c.End == EndReset {
 				v.class, v.why = ClassResetAtOnce, "it resets before it is asked"

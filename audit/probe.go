@@ -28,18 +28,18 @@ func (p *Prober) Probe(ctx context.Context, target Target) Observation {
 		cancel()
 		s.finish()
 	}()
-	s.start(AskRequest).wait(ctx, 0)
+	s.start(AskRequest, 0).wait(ctx, 0)
 	for {
 		s.settle()
 		cs := s.records()
-		next := Next(cs)
+		questions := pending(cs)
 		switch open := s.open(); {
 		case ctx.Err() != nil:
 			cancel()
 			s.finish()
 			return Classify(target, s.records())
-		case next != "" && time.Until(s.deadline) >= reserve:
-			s.ask(next, len(open) > 0)
+		case len(questions) > 0 && time.Until(s.deadline) >= reserve:
+			s.ask(questions, len(open) > 0)
 		case len(open) == 0:
 			return Classify(target, cs)
 		case judge(cs).class == ClassSilent:
@@ -72,14 +72,14 @@ type running struct {
 	rec       Conversation // as far as it is known; whole when done is closed
 }
 
-func (s *session) start(q Question) *running {
+func (s *session) start(q Question, share time.Duration) *running {
 	if f := s.prober.Connecting; f != nil {
 		f(s.target)
 	}
 	r := &running{done: make(chan struct{}), connected: make(chan struct{})}
 	at := time.Now()
 	r.rec = Conversation{Question: q, Sent: q.bytes(), Outcome: dial.Established, End: EndSilence, At: Millis(at.Sub(s.began))}
-	a := asking{target: s.target, question: q, began: s.began, deadline: s.deadline, heard: func() { r.heard.Store(true) }}
+	a := asking{target: s.target, question: q, began: s.began, deadline: s.deadline, share: share, heard: func() { r.heard.Store(true) }}
 	if len(s.talks) > 0 && s.talks[0].record().Total > 0 {
 		first := s.talks[0].record()
 		a.pace = time.Duration(first.First - first.Asked)
@@ -106,10 +106,12 @@ func (s *session) start(q Question) *running {
 // ask has one more conversation. Beside a first one that is silent, the web's
 // question stays open too: a web server that waits for the end of a line does
 // not mind the first, and may be as slow as anybody.
-func (s *session) ask(q Question, beside bool) {
-	r := s.start(q)
-	if beside && q == AskGet {
-		r.wait(s.ctx, sideWait)
+func (s *session) ask(questions []Question, beside bool) {
+	// Each gets its share of the time, so that the last is asked too.
+	share := min(sideWait, (time.Until(s.deadline)-reserve)/time.Duration(len(questions)))
+	r := s.start(questions[0], max(share, reserve))
+	if beside && questions[0] == AskGet {
+		r.wait(s.ctx, share)
 		return
 	}
 	<-r.done

@@ -26,8 +26,8 @@ const (
 	AskPing     Question = "ping"      // Redis's PING
 )
 
-// Patience with one conversation. A question beside the first one gets
-// sideWait: seven of them fit the budget. What has been heard shortens it.
+// Patience with one conversation. A further question gets sideWait, or its
+// share of the time that is left. What has been heard shortens it.
 const (
 	untilDeadline = time.Hour              // as long as the conversation may last
 	sideWait      = 520 * time.Millisecond // for an answer to a further question
@@ -85,8 +85,17 @@ func rtmpHello() []byte {
 // so far leave, or "" where there is none. A first conversation that is still
 // open and silent is passed with End [EndSilence].
 func Next(cs []Conversation) Question {
+	if open := pending(cs); len(open) > 0 {
+		return open[0]
+	}
+	return ""
+}
+
+// pending lists all the questions that are still to be asked if none of them
+// brings an answer.
+func pending(cs []Conversation) []Question {
 	if len(cs) == 0 {
-		return AskRequest
+		return []Question{AskRequest}
 	}
 	asked := func(q Question) bool {
 		for _, c := range cs {
@@ -96,16 +105,17 @@ func Next(cs []Conversation) Question {
 		}
 		return false
 	}
-	for _, q := range doubts(judge(cs), cs) {
+	var open []Question
+	for _, q := range doubts(judge(cs)) {
 		if !asked(q) {
-			return q
+			open = append(open, q)
 		}
 	}
-	return ""
+	return open
 }
 
 // doubts lists the questions that a verdict asks for, in their order.
-func doubts(v verdict, cs []Conversation) []Question {
+func doubts(v verdict) []Question {
 	switch v.class {
 	case ClassPolicy, ClassSilverlight:
 		if v.tls {

@@ -21,6 +21,7 @@ type talk struct {
 	rec      *Conversation
 	start    time.Time
 	deadline time.Time
+	share    time.Duration
 	heard    func() // called at the first byte
 	over     bool   // the other side has ended it, or the limit is reached
 }
@@ -34,6 +35,7 @@ type asking struct {
 	began    time.Time     // when the observation began
 	deadline time.Time     // when the conversation ends at the latest
 	pace     time.Duration // what the target took for an answer before; 0 when unknown
+	share    time.Duration // how long to wait for an answer
 
 	connected func() // called when the connection is there; may be nil
 	heard     func() // called when the first byte comes; may be nil
@@ -56,14 +58,18 @@ func converse(ctx context.Context, a asking) Conversation {
 	defer r.Conn.Close()
 	stop := context.AfterFunc(ctx, func() { r.Conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	t := &talk{ctx: ctx, conn: r.Conn, rec: &rec, start: start, deadline: a.deadline, heard: a.heard}
+	t := &talk{ctx: ctx, conn: r.Conn, rec: &rec, start: start, deadline: a.deadline, share: a.share, heard: a.heard}
 	switch a.question {
 	case AskRPC:
 		t.rpc()
 	case AskTLS, AskTLSGet:
 		t.tls(a.target)
 	default:
-		t.ask(max(quietWait, a.pace+a.pace/4+reserve))
+		silence := quietWait
+		if a.pace > 0 {
+			silence = max(silence, a.pace+a.pace/4+reserve)
+		}
+		t.ask(silence)
 	}
 	if rec.Total == 0 && rec.End == EndSilence {
 		rec.Unacked = unacked(r.Conn)
@@ -98,7 +104,7 @@ func (t *talk) ask(silence time.Duration) {
 			t.read(sideWait)
 		}
 	default:
-		t.read(max(sideWait, silence))
+		t.read(max(t.share, silence-quietWait))
 	}
 }
 
@@ -241,7 +247,7 @@ func (t *talk) tls(target Target) {
 		MinVersion:         tls.VersionTLS10,
 		CipherSuites:       allSuites(),
 	})
-	t.conn.SetDeadline(earlier(t.deadline, time.Now().Add(sideWait)))
+	t.conn.SetDeadline(earlier(t.deadline, time.Now().Add(t.share)))
 	err := inner.HandshakeContext(t.ctx)
 	if err != nil && len(t.rec.Raw) > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("the handshake did not end in time")

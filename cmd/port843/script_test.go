@@ -23,4 +23,5 @@ func TestScripts(t *testing.T) {
 		e.Setenv("GORACE", os.Getenv("GORACE"))
 		return nil
 	}})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Cmds: scriptCommands})
 }
