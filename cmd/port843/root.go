@@ -31,6 +31,7 @@ be done. Each verb's help says what "no" means for it.`,
 		newFmt(s),
 		newCheck(s),
 		newScan(s),
+		newListening(s),
 	)
 	return root
 }
