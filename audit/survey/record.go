@@ -75,6 +75,9 @@ type Finding struct {
 	Hint     string   `json:"hint,omitempty"` // what to do about it
 }
 
+// MaxFindings bounds the findings of a record: a hostile policy has thousands.
+const MaxFindings = 100
+
 // Linter finds what is wrong with a policy document. web says that it is a
 // crossdomain.xml, silverlight that it is an access-policy; servedFrom is the
 // port that it came from.

@@ -36,8 +36,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	},
 }
 
-// program runs port843 and returns its standard output and exit code.
-func program(t *testing.T, args ...string) (string, int) {
+// runScan runs port843 and returns its standard output and exit code.
+func runScan(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command("port843", args...)
 	var out, errs bytes.Buffer
@@ -71,7 +71,7 @@ func startCrowd(t *testing.T, network string) (targets []string) {
 func TestScanCrowd(t *testing.T) {
 	targets := startCrowd(t, "127.6.0")
 	lines := filepath.Join(t.TempDir(), "lines.jsonl")
-	if _, code := program(t, append([]string{"scan", "--rate-net", "0", "--rate", "0", "-f", "jsonl", "-o", lines}, targets...)...); code != 0 {
+	if _, code := runScan(t, append([]string{"scan", "--rate-net", "0", "--rate", "0", "-f", "jsonl", "-o", lines}, targets...)...); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	text, err := os.ReadFile(lines)
@@ -97,7 +97,7 @@ func TestScanCrowd(t *testing.T) {
 		t.Errorf("%d records, want %d", n, len(targets))
 	}
 	for _, format := range auditreport.Formats {
-		out, code := program(t, "scan", "--from", lines, "--offline", "-f", string(format), "--fail-on", "error")
+		out, code := runScan(t, "scan", "--from", lines, "--offline", "-f", string(format), "--fail-on", "error")
 		if code != 1 {
 			t.Errorf("%s: exit code %d, want 1", format, code)
 		}
@@ -191,7 +191,7 @@ func TestScanResumes(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	if _, code := program(t, args...); code != 0 {
+	if _, code := runScan(t, args...); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	text, err := os.ReadFile(output)

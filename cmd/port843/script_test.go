@@ -19,9 +19,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs what a user can type: testdata/script.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Setup: func(e *testscript.Env) error {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Cmds: scriptCommands, Setup: func(e *testscript.Env) error {
 		e.Setenv("GORACE", os.Getenv("GORACE"))
 		return nil
 	}})
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Cmds: scriptCommands})
 }

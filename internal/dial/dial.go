@@ -14,7 +14,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"syscall"
+	"slices"
 	"time"
 )
 
@@ -92,17 +92,21 @@ func outcome(ctx context.Context, err error, icmp *ICMP, target netip.Addr) Outc
 		return Cancelled
 	case icmp != nil:
 		return icmp.outcome(target)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case is(err, refusedErrors):
 		return Refused
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTDOWN):
+	case is(err, unreachableErrors):
 		return Unreachable
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
-		// The handshake was over: a reset before that is ECONNREFUSED.
+	case is(err, resetErrors):
+		// The handshake was over: a reset before that is a refusal.
 		return Reset
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.As(err, &timeout) && timeout.Timeout(), is(err, timeoutErrors):
 		return Dropped
 	}
 	return Local
+}
+
+func is(err error, any []error) bool {
+	return slices.ContainsFunc(any, func(e error) bool { return errors.Is(err, e) })
 }
 
 // outcome tells a firewall's word from a router's. "Host unreachable" is a
