@@ -139,7 +139,7 @@ local function judge_form(data, document, closed, took, add)
   if took > 3000 and closed then
     add("low", "the answer came after the 3 seconds that Flash Player waits")
   end
-  if document:find("<!ENTITY", 1, true) then
+  if data:find("<!ENTITY", 1, true) then
     add("medium", "the document declares entities")
   end
 end

@@ -29,7 +29,7 @@ func hostile() *survey.Record {
 func render(t *testing.T, f Format, records ...*survey.Record) string {
 	t.Helper()
 	var b bytes.Buffer
-	m := Meta{Version: "1", Command: `port843 scan "<b>"`, Started: time.Unix(0, 0), Finished: time.Unix(2, 0), Targets: uint64(len(records)), Complete: true}
+	m := Meta{Version: "1", Command: `port843 scan <i>`, Started: time.Unix(0, 0), Finished: time.Unix(2, 0), Targets: uint64(len(records)), Complete: true}
 	w, err := New(f, &b, m)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestHostileTexts(t *testing.T) {
 	for _, f := range Formats {
 		out := render(t, f, hostile())
 		for _, no := range map[Format][]string{
-			"html":     {"<script>alert", "<img", "<b>"},
+			"html":     {"<script>alert", "<img", "<i>"},
 			"markdown": {"<script", "<img", "[link](", "`code`"},
 			"csv":      {"\n=", ",=", ",+", ",-", ",@"},
 			"nmap":     {"<script>alert", "<img"},

@@ -156,7 +156,7 @@ func TestImportsGoDown(t *testing.T) {
 // layout, examples and the benchmark's contenders.
 func outside(path string) bool {
 	path = strings.TrimPrefix(path, module)
-	for _, p := range []string{"internal/floors", "internal/need", "examples", "bench"} {
+	for _, p := range []string{"internal/floors", "internal/need", "examples", "bench", "contrib"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return true
 		}
