@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/port843/port843/audit/audittest"
 	"github.com/port843/port843/audit/survey"
 	"github.com/port843/port843/internal/auditreport"
+	"github.com/port843/port843/internal/need"
 )
 
 // scriptCommands are what scripts can say beside testscript's own.
@@ -217,5 +219,34 @@ func TestScanResumes(t *testing.T) {
 	}
 	if again > 4 {
 		t.Errorf("%d targets were asked again; 4 at most were under way", again)
+	}
+}
+
+// TestScanForNdiff lets Debian's ndiff compare two scans.
+func TestScanForNdiff(t *testing.T) {
+	ndiff := need.Tool(t, "ndiff")
+	good := audittest.All()[0]
+	s, err := good.Start("127.6.1.1:10843")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if _, code := runScan(t, "scan", "127.6.1.1-2", "-p", "10843", "-f", "nmap", "-o", path); code != 0 {
+			t.Fatalf("exit code %d", code)
+		}
+		return path
+	}
+	before, again := write("before.xml"), write("again.xml")
+	s.Close()
+	after := write("after.xml")
+	if out, err := exec.Command(ndiff, before, again).CombinedOutput(); err != nil {
+		t.Errorf("ndiff of two equal scans: %v\n%s", err, out)
+	}
+	out, err := exec.Command(ndiff, before, after).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "adobe-crossdomain") || !strings.Contains(string(out), "closed") {
+		t.Errorf("ndiff of two scans: %v\n%s", err, out)
 	}
 }
