@@ -108,7 +108,7 @@ func prolog(data []byte, at int) (root int, name string, ok bool) {
 		case bytes.HasPrefix(rest, []byte("<!--")):
 			skip = after(rest, "-->")
 		case len(rest) >= 9 && strings.EqualFold(string(rest[:9]), "<!DOCTYPE"):
-			skip = doctypeLen(rest)
+			skip = markupLen(rest, true)
 		default:
 			for _, name := range roots {
 				if isTag(rest, name) {
@@ -139,9 +139,10 @@ func after(b []byte, mark string) int {
 	return -1
 }
 
-// doctypeLen returns the length of a document type declaration with its
-// internal subset, or -1 where it does not end.
-func doctypeLen(b []byte) int {
+// markupLen returns the length of the tag or declaration at the beginning of b,
+// or -1 where it does not end. A ">" in quotes, or in the brackets of an internal
+// subset where there can be one, does not end it.
+func markupLen(b []byte, subset bool) int {
 	depth := 0
 	var quote byte
 	for i, c := range b {
@@ -152,9 +153,9 @@ func doctypeLen(b []byte) int {
 			}
 		case c == '"' || c == '\'':
 			quote = c
-		case c == '[':
+		case c == '[' && subset:
 			depth++
-		case c == ']':
+		case c == ']' && subset:
 			depth--
 		case c == '>' && depth <= 0:
 			return i + 1
@@ -166,7 +167,7 @@ func doctypeLen(b []byte) int {
 // rootEnd returns the offset behind the root element's end, or that of the end
 // of the data. Comments and attribute values are passed over.
 func rootEnd(data []byte, root int, name string) (int, bool) {
-	tag := tagLen(data[root:])
+	tag := markupLen(data[root:], false)
 	if tag < 0 {
 		return len(data), false
 	}
@@ -198,24 +199,6 @@ func rootEnd(data []byte, root int, name string) (int, bool) {
 		}
 	}
 	return len(data), false
-}
-
-// tagLen returns the length of the tag at the beginning of b, or -1.
-func tagLen(b []byte) int {
-	var quote byte
-	for i, c := range b {
-		switch {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '>':
-			return i + 1
-		}
-	}
-	return -1
 }
 
 // mayBecomeDocument reports whether data is the beginning of something that
@@ -430,7 +413,7 @@ func refersElsewhere(doc []byte) bool {
 	if i < 0 {
 		return false
 	}
-	n := doctypeLen(doc[i:])
+	n := markupLen(doc[i:], true)
 	if n < 0 {
 		return false
 	}
