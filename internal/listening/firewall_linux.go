@@ -144,34 +144,7 @@ func (s *ruleset) walk(prefix, chain string) (Word, bool) {
 	defer func() { s.depth-- }()
 	maybe := false
 	for _, r := range s.rules[prefix+chain] {
-		applies, sure := true, true
-		word, target := Word(""), ""
-		for _, e := range r.Expr {
-			for name, raw := range e {
-				switch name {
-				case "match":
-					a, known := s.matches(prefix, raw)
-					applies = applies && a
-					sure = sure && known
-				case "accept":
-					word = Accepts
-				case "drop":
-					word = Drops
-				case "reject":
-					word = Rejects
-				case "return":
-					word = "return"
-				case "jump", "goto":
-					var to struct{ Target string }
-					json.Unmarshal(raw, &to)
-					target = to.Target
-				case "counter", "log", "limit", "comment":
-					sure = sure && name != "limit"
-				case "vmap", "xt":
-					sure = false
-				}
-			}
-		}
+		applies, sure, word, target := s.read(prefix, r.Expr)
 		if !applies || word == "" && target == "" {
 			continue
 		}
@@ -203,6 +176,38 @@ func (s *ruleset) walk(prefix, chain string) (Word, bool) {
 		return Depends, true
 	}
 	return "", false
+}
+
+// read reads one rule: whether a new connection to the port matches, whether
+// that is sure, and what becomes of it then: a word, or another chain.
+func (s *ruleset) read(prefix string, expr []map[string]json.RawMessage) (applies, sure bool, word Word, target string) {
+	applies, sure = true, true
+	for _, e := range expr {
+		for name, raw := range e {
+			switch name {
+			case "match":
+				a, known := s.matches(prefix, raw)
+				applies = applies && a
+				sure = sure && known
+			case "accept":
+				word = Accepts
+			case "drop":
+				word = Drops
+			case "reject":
+				word = Rejects
+			case "return":
+				word = "return"
+			case "jump", "goto":
+				var to struct{ Target string }
+				if json.Unmarshal(raw, &to) == nil {
+					target = to.Target
+				}
+			case "limit", "vmap", "xt":
+				sure = false
+			}
+		}
+	}
+	return applies, sure, word, target
 }
 
 func compact(expr []map[string]json.RawMessage) string {
