@@ -105,10 +105,23 @@ func (s *session) start(q Question, share time.Duration) *running {
 
 // ask has one more conversation. Beside a first one that is silent, the web's
 // question stays open too: a web server that waits for the end of a line does
-// not mind the first, and may be as slow as anybody.
+// not mind the first, and may be as slow as anybody. Where this machine is so
+// busy that the questions no longer fit one behind the other, the rest of them
+// are asked at once.
 func (s *session) ask(questions []Question, beside bool) {
 	// Each gets its share of the time, so that the last is asked too.
-	share := min(sideWait, (time.Until(s.deadline)-reserve)/time.Duration(len(questions)))
+	left := time.Until(s.deadline) - reserve
+	share := min(sideWait, left/time.Duration(len(questions)))
+	if beside && len(questions) > 1 && share < sideWait/2 {
+		var rest []*running
+		for _, q := range questions {
+			rest = append(rest, s.start(q, left))
+		}
+		for _, r := range rest {
+			<-r.done
+		}
+		return
+	}
 	r := s.start(questions[0], max(share, reserve))
 	if beside && questions[0] == AskGet {
 		r.wait(s.ctx, share)
@@ -155,8 +168,8 @@ func (s *session) open() []*running {
 	return open
 }
 
-// waitAny waits until the first or the last of the open ones is over: there
-// are two at most.
+// waitAny waits until the first or the last of the open ones is over: the
+// first conversation and the web's question are all that stays open.
 func (s *session) waitAny(open []*running) {
 	select {
 	case <-open[0].done:

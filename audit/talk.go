@@ -247,7 +247,11 @@ func (t *talk) tls(target Target) {
 		MinVersion:         tls.VersionTLS10,
 		CipherSuites:       allSuites(),
 	})
-	t.conn.SetDeadline(earlier(t.deadline, time.Now().Add(t.share)))
+	wait := t.share
+	if t.rec.Question == AskTLSGet { // that it speaks TLS is known by now
+		wait = 2 * sideWait
+	}
+	t.conn.SetDeadline(earlier(t.deadline, time.Now().Add(wait)))
 	err := inner.HandshakeContext(t.ctx)
 	if err != nil && len(t.rec.Raw) > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("the handshake did not end in time")

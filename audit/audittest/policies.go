@@ -76,15 +76,15 @@ func policyServers() []Impostor {
 			}
 			finish(c)
 		}, want(audit.Slow)},
-		{"dribbling", "answers byte by byte", func(c net.Conn) {
+		{"dribbling", "answers in drops", func(c net.Conn) {
 			if request(c) {
-				pieces(c, good+"\x00", 2, 15*time.Millisecond)
+				pieces(c, good+"\x00", 12, 70*time.Millisecond)
 			}
 			finish(c)
 		}, want(audit.Slow)},
-		{"late", "answers after 3.3 seconds: Flash Player has gone", func(c net.Conn) {
+		{"late", "answers after 3.2 seconds: Flash Player has gone", func(c net.Conn) {
 			if request(c) {
-				time.Sleep(3300 * time.Millisecond)
+				time.Sleep(3200 * time.Millisecond)
 				say(c, good+"\x00")
 			}
 			finish(c)
