@@ -434,6 +434,7 @@ func (v *scan) reclassify() error {
 // parsePorts reads a list of ports and ranges.
 func parsePorts(text string) ([]uint16, error) {
 	var out []uint16
+	seen := map[uint16]bool{}
 	for _, part := range strings.Split(text, ",") {
 		low, high, found := strings.Cut(strings.TrimSpace(part), "-")
 		if !found {
@@ -451,7 +452,8 @@ func parsePorts(text string) ([]uint16, error) {
 			return nil, fmt.Errorf("the range %s is reversed", part)
 		}
 		for port := int(lo); port <= int(hi); port++ {
-			if !slices.Contains(out, uint16(port)) {
+			if !seen[uint16(port)] {
+				seen[uint16(port)] = true
 				out = append(out, uint16(port))
 			}
 		}
