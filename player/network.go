@@ -8,9 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"time"
 
+	"github.com/port843/port843/internal/dial"
 	"github.com/port843/port843/internal/escape"
 )
 
@@ -152,46 +152,29 @@ func (n *Network) connect(ctx context.Context, q Query) (*Observation, net.Conn)
 	if limit <= 0 {
 		limit = DefaultConnect
 	}
-	start := time.Now()
-	dialCtx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var w icmpWatch
-	defer w.close()
-	d := net.Dialer{KeepAlive: -1, Control: w.control}
-	conn, err := d.DialContext(dialCtx, "tcp", o.Addr.String())
-	o.Connected = max(time.Since(start), 1)
-	if err == nil {
-		return o, conn
+	r := dial.Connect(ctx, o.Addr, limit)
+	if r.Conn != nil {
+		o.Connected = max(r.Took, 1)
+		return o, r.Conn
 	}
-	o.Done, o.Connected = o.Connected, 0
-	o.ICMP = w.message()
-	o.Outcome = dialOutcome(err, o.ICMP)
+	o.Done = max(r.Took, 1)
+	o.Outcome = dialOutcomes[r.Outcome]
+	if r.ICMP != nil {
+		o.Outcome = OutcomeRejected
+		o.ICMP = &ICMP{From: r.ICMP.From, Type: uint8(r.ICMP.Type), Code: uint8(r.ICMP.Code)}
+	}
 	if ctx.Err() != nil {
 		o.Outcome = OutcomeCancelled
 	}
-	o.Err = escape.Text(plainError(err), 200)
+	o.Err = escape.Text(plainError(r.Err), 200)
 	return o, nil
 }
 
-// dialOutcome classifies a failed connect: by the ICMP message where the system
-// hands it over, else by the error number.
-func dialOutcome(err error, icmp *ICMP) Outcome {
-	is := func(numbers []error) bool {
-		return slices.ContainsFunc(numbers, func(n error) bool { return errors.Is(err, n) })
-	}
-	switch {
-	case icmp != nil:
-		return OutcomeRejected
-	case is(errnoRefused):
-		return OutcomeRefused
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), is(errnoDropped):
-		return OutcomeDropped
-	case is(errnoReset):
-		return OutcomeReset
-	case is(errnoUnreachable):
-		return OutcomeUnreachable
-	}
-	return OutcomeFailed // among them the refusals of this machine's own firewall or sandbox
+// dialOutcomes names the end of a connect as observations do. What this machine
+// failed at (among it its own firewall and sandbox) is no word of the other.
+var dialOutcomes = [...]Outcome{
+	dial.Refused: OutcomeRefused, dial.Rejected: OutcomeRejected, dial.Unreachable: OutcomeUnreachable,
+	dial.Dropped: OutcomeDropped, dial.Local: OutcomeFailed, dial.Cancelled: OutcomeCancelled, dial.Reset: OutcomeReset,
 }
 
 // plainError returns the system's words without the addresses around them.
