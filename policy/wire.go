@@ -55,6 +55,10 @@ type RequestMatch struct {
 // Seen returns how many bytes of a request have been seen.
 func (m *RequestMatch) Seen() int { return int(m.total) }
 
+// Missing returns how many bytes a complete request lacks at least: fewer more
+// cannot complete it, so that many may be waited for.
+func (m *RequestMatch) Missing() int { return len(requestStem) + len(requestTail) - int(m.matched) }
+
 // Next takes the next bytes off the wire. It returns how many of them belong
 // to the request and the state after them. After RequestComplete or
 // RequestForeign the match is over and Next must not be called again.

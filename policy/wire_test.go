@@ -40,8 +40,12 @@ func TestRequestMatch(t *testing.T) {
 		got, state := 0, RequestPartial
 		for i := 0; i < len(c.in) && state == RequestPartial; i++ {
 			var n int
+			missing := cut.Missing()
 			n, state = cut.Next([]byte{c.in[i]})
 			got += n
+			if state == RequestComplete && missing != 1 || state == RequestPartial && missing < 2 {
+				t.Errorf("%q: %d missing before byte %d, after which the state is %d", c.in, missing, i, state)
+			}
 		}
 		if got != c.used || state != c.state {
 			t.Errorf("%q in single bytes: used %d, state %d; want %d, %d", c.in, got, state, c.used, c.state)

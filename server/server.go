@@ -14,19 +14,26 @@ import (
 // Options of a [Server]. The zero value is useful.
 type Options struct {
 	Limits Limits
+	Engine Engine
+	Tuning Tuning
 
 	// Foreign, where it is not nil, is told of connections that began with
 	// something else than a policy request: who, and what its first byte said.
-	// It is called from the exchange's goroutine and must return promptly; it
-	// is for a log, which should sample.
+	// It must return promptly; it is for a log, which should sample. The
+	// portable engine calls it from the exchange's goroutine, so from several
+	// at a time. The native one calls it from a goroutine of its own, and
+	// leaves out what a slow one cannot take.
 	Foreign func(client netip.AddrPort, opening policy.Opening)
 }
 
 // Server serves policies on any number of listeners. Make one with [New].
 type Server struct {
 	limits  Limits
+	engine  Engine
+	tuning  Tuning
 	foreign func(netip.AddrPort, policy.Opening)
 	room    *room
+	native  *engine // from the first native listener on
 
 	mu        sync.Mutex
 	listeners []*Listener
@@ -37,7 +44,7 @@ type Server struct {
 // New returns a server without listeners.
 func New(o Options) *Server {
 	limits := o.Limits.withDefaults()
-	return &Server{limits: limits, foreign: o.Foreign, room: newRoom(limits)}
+	return &Server{limits: limits, engine: o.Engine, tuning: o.Tuning, foreign: o.Foreign, room: newRoom(limits)}
 }
 
 // Limits returns the limits in force, defaults filled in.
@@ -53,14 +60,23 @@ var ErrNoPolicy = errors.New("server: a listener needs a default policy")
 type Listener struct {
 	server   *Server
 	ln       net.Listener
+	addr     net.Addr
+	native   *native // nil with the portable engine
 	policies atomic.Pointer[Policies]
-	counters counters
+	counters counters // but what native counts in its loops
 }
 
 // Start begins to serve on ln, which then belongs to the server, and returns
 // when it does. The policies may be swapped later.
+//
+// A server may have any number of listeners: inherited ones, those that
+// systemd activated, wildcard ones for both IP versions. The native engine
+// closes ln and goes on with a duplicate of its descriptor; it sets the options
+// of [Tuning] on the socket, clears SO_LINGER, and never calls shutdown(2) on
+// it, for another process may listen on it too. On an error ln is still the
+// caller's.
 func (s *Server) Start(ln net.Listener, p Policies) (*Listener, error) {
-	l := &Listener{server: s, ln: ln}
+	l := &Listener{server: s}
 	if err := l.SetPolicies(p); err != nil {
 		return nil, err
 	}
@@ -69,9 +85,23 @@ func (s *Server) Start(ln net.Listener, p Policies) (*Listener, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
+	l.ln, l.addr = ln, ln.Addr()
+	if err := s.begin(l, ln); err != nil {
+		return nil, err
+	}
 	s.listeners = append(s.listeners, l)
-	s.running.Go(l.acceptLoop)
 	return l, nil
+}
+
+// begin starts the engine under a listener.
+func (s *Server) begin(l *Listener, ln net.Listener) error {
+	if s.engine != EnginePortable {
+		if err := s.startNative(l, ln); err == nil || s.engine == EngineNative {
+			return err
+		}
+	}
+	s.running.Go(l.acceptLoop)
+	return nil
 }
 
 // Listeners returns the listeners in the order in which they were started.
@@ -82,7 +112,7 @@ func (s *Server) Listeners() []*Listener {
 }
 
 // Addr returns the address that the listener listens on.
-func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+func (l *Listener) Addr() net.Addr { return l.addr }
 
 // Policies returns the answers in force.
 func (l *Listener) Policies() Policies { return *l.policies.Load() }
@@ -98,23 +128,43 @@ func (l *Listener) SetPolicies(p Policies) error {
 }
 
 // Stats returns a snapshot of the listener's counters.
-func (l *Listener) Stats() Stats { return l.counters.snapshot() }
+func (l *Listener) Stats() Stats {
+	s := l.counters.snapshot()
+	if l.native != nil {
+		l.native.addStats(&s)
+	}
+	return s
+}
+
+// stop ends accepting.
+func (l *Listener) stop() {
+	if l.native != nil {
+		l.native.stop()
+		return
+	}
+	l.ln.Close()
+}
 
 // Shutdown stops accepting, lets the exchanges in flight finish, and returns
 // when all have. When ctx ends first it closes them and returns ctx's error.
-// Connections that wait in the kernel's queue of a socket that another process
-// shares stay there, for that process.
+//
+// The portable engine leaves the connections that wait in the kernel's queue
+// where they are: for a process that shares the socket, or to be reset. The
+// native one takes a last look at the queue and serves them first. Neither
+// touches a shared socket otherwise; it keeps the options that were set on it.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	for _, l := range s.listeners {
-		l.ln.Close()
+		l.stop()
 	}
+	native := s.native
 	s.mu.Unlock()
 
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
+		native.end()
 		close(done)
 	}()
 	select {
@@ -122,6 +172,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s.room.closeAll()
+		native.closeAll()
 		<-done
 		return ctx.Err()
 	}

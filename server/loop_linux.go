@@ -1,0 +1,166 @@
+package server
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/port843/port843/policy"
+)
+
+// loop accepts from one listening socket, and is the whole way of an ordinary
+// exchange. It has its own counter and its own cache lines.
+type loop struct {
+	_        [64]byte
+	answered atomic.Uint64 // exchanges that were over in one turn
+	k        *kernel
+	n        *native
+	l        *Listener
+	quick    bool
+	w        worker
+	_        [64]byte
+}
+
+const (
+	// helpAfter is how many connections in a row a loop serves before it asks
+	// for help: a queue that did not run empty for so long is growing.
+	helpAfter = 64
+
+	// lastCalls is how many connections are still accepted when the listener
+	// stops: what a queue can hold with the kernel's default of somaxconn.
+	lastCalls = 4096
+)
+
+func newLoop(e *engine, n *native) *loop {
+	return &loop{k: e.k, n: n, l: n.l, quick: n.tuning.QuickClose == On, w: worker{e: e}}
+}
+
+// lead accepts until the listener stops, waiting in the runtime's poller.
+func (p *loop) lead() {
+	n := p.n
+	for !n.stopping.Load() {
+		err := n.raw.Read(func(fd uintptr) bool {
+			for !n.stopping.Load() {
+				if !p.some(int(fd)) {
+					return false
+				}
+				select {
+				case n.more <- struct{}{}:
+				default:
+				}
+			}
+			return true
+		})
+		if err != nil && !n.stopping.Load() {
+			time.Sleep(acceptPause)
+		}
+	}
+	// Whoever waits in the queue has done so for the shortest time; without
+	// another descriptor of the socket he would be reset now. Others that
+	// share the socket have not lost what is answered here.
+	n.raw.Control(func(fd uintptr) {
+		for i := 0; i < lastCalls && p.serve(int(fd)); i++ {
+		}
+	})
+	close(n.more)
+	n.file.Close()
+}
+
+// help accepts whenever the leading loop cannot keep up.
+func (p *loop) help() {
+	for range p.n.more {
+		p.n.raw.Control(func(fd uintptr) {
+			for !p.n.stopping.Load() && p.some(int(fd)) {
+			}
+		})
+	}
+}
+
+// some serves a few connections, and reports whether there may be more.
+func (p *loop) some(ln int) bool {
+	for range helpAfter {
+		if !p.serve(ln) {
+			return false
+		}
+	}
+	return true
+}
+
+// serve accepts one connection, and reports whether there may be more.
+//
+// The quick close is clean because of three things. All that had come was the
+// request to its NUL, which is where every known client stops, so nothing is
+// to be expected behind it. The receive filled less than its buffer, so the
+// kernel's queue is empty, and close sends FIN and not RST. And the answer
+// fits the first flight, so the kernel needs nobody to get it across: it
+// repeats the segment as long as it must, closed or not. A client that sends
+// more after its NUL is met by RST, and on most systems still reads the answer
+// before it sees that; any other request than these 23 bytes, and be it the
+// same without NUL, takes the careful path.
+func (p *loop) serve(ln int) bool {
+	fd, errno := p.k.accept(ln)
+	if errno != 0 {
+		return p.refused(ln, errno)
+	}
+	n, errno := p.k.receive(fd, p.w.buf[:])
+	if !p.quick || errno != 0 || n != len(policy.Request) || string(p.w.buf[:len(policy.Request)]) != policy.Request {
+		p.w.admit(p.l, fd, n, errno)
+		return true
+	}
+	a := p.l.answerFor(p.k, fd)
+	if len(a.wire) > quickSize {
+		p.w.admit(p.l, fd, n, 0)
+		return true
+	}
+	n, errno = p.k.send(fd, a.wire, p.n.flagsFor(a))
+	if errno == 0 && n == len(a.wire) {
+		p.k.close(fd)
+		p.answered.Add(1)
+		return true
+	}
+	p.unsent(fd, a, n, errno)
+	return true
+}
+
+// unsent goes on where the kernel did not take an answer whole.
+func (p *loop) unsent(fd int, a *Answer, n int, errno syscall.Errno) {
+	c := p.w.open(p.l, fd)
+	if p.w.sent(&c, a, n, errno, false) {
+		p.w.close(&c)
+		return
+	}
+	p.w.park(&c)
+}
+
+// refused decides what an error of accept means, and reports whether another
+// try makes sense now.
+func (p *loop) refused(ln int, errno syscall.Errno) bool {
+	switch {
+	case errno == syscall.EAGAIN:
+		return false
+	case errno == syscall.EINTR:
+		return true
+	case exhausted(errno) && !p.k.pending(ln):
+		// Accept wants a descriptor before it looks whether anybody waits.
+		return false
+	}
+	p.l.counters.acceptErrors.Add(1)
+	switch {
+	case exhausted(errno) && p.w.makeRoom(roomAtOnce) > 0:
+	case fleeting(errno):
+		// The client was gone before it was accepted, or the network has an
+		// error for this one connection: the next is another matter.
+	default:
+		time.Sleep(acceptPause)
+	}
+	return true
+}
+
+// answerFor returns the answer in force for a connection.
+func (l *Listener) answerFor(k *kernel, fd int) *Answer {
+	return l.policies.Load().at(func() netip.Addr {
+		a, _ := k.localAddr(fd)
+		return a.Addr()
+	})
+}
