@@ -162,6 +162,7 @@ type native struct {
 	file   *os.File
 	raw    syscall.RawConn
 	loops  []*loop
+	accept func(ln int) (int, syscall.Errno)
 	more   chan struct{} // one loop asks another one to help
 	l      *Listener
 
@@ -233,6 +234,10 @@ func (n *native) prepare(k *kernel, t Tuning) error {
 		// Inherited too: a predecessor may have left it, and a request that is
 		// shorter than its mark would wait for its deadline.
 		k.setOption(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1)
+		n.accept = k.accept
+		if k.waitAtMost(int(fd), acceptAtMost) != 0 {
+			n.accept = k.acceptTold
+		}
 		t = t.withDefaults(synCookies())
 		t.LazyAck = n.option(k, int(fd), unix.TCP_QUICKACK, t.LazyAck, 0, 1)
 		t.DeferAccept = n.option(k, int(fd), unix.TCP_DEFER_ACCEPT, t.DeferAccept, 1, 0)

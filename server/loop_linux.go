@@ -14,6 +14,8 @@ import (
 type loop struct {
 	_        [64]byte
 	answered atomic.Uint64 // exchanges that were over in one turn
+	accept   func(ln int) (int, syscall.Errno)
+	emptied  uint32 // how often the queue was found empty
 	k        *kernel
 	n        *native
 	l        *Listener
@@ -30,10 +32,17 @@ const (
 	// lastCalls is how many connections are still accepted when the listener
 	// stops: what a queue can hold with the kernel's default of somaxconn.
 	lastCalls = 4096
+
+	// acceptAtMost bounds an accept on a listener that another process has
+	// made blocking. It holds a processor for so long.
+	acceptAtMost = 10 * time.Millisecond
+	// blockCheck is how often, in times that the queue was found empty, the
+	// listener is made non-blocking again.
+	blockCheck = 64
 )
 
 func newLoop(e *engine, n *native) *loop {
-	return &loop{k: e.k, n: n, l: n.l, quick: n.tuning.QuickClose == On, w: worker{e: e}}
+	return &loop{accept: n.accept, k: e.k, n: n, l: n.l, quick: n.tuning.QuickClose == On, w: worker{e: e}}
 }
 
 // lead accepts until the listener stops, waiting in the runtime's poller.
@@ -99,7 +108,7 @@ func (p *loop) some(ln int) bool {
 // before it sees that; any other request than these 23 bytes, and be it the
 // same without NUL, takes the careful path.
 func (p *loop) serve(ln int) bool {
-	fd, errno := p.k.accept(ln)
+	fd, errno := p.accept(ln)
 	if errno != 0 {
 		return p.refused(ln, errno)
 	}
@@ -138,6 +147,9 @@ func (p *loop) unsent(fd int, a *Answer, n int, errno syscall.Errno) {
 func (p *loop) refused(ln int, errno syscall.Errno) bool {
 	switch {
 	case errno == syscall.EAGAIN:
+		if p.emptied++; p.emptied%blockCheck == 0 {
+			p.k.dontBlock(ln)
+		}
 		return false
 	case errno == syscall.EINTR:
 		return true
