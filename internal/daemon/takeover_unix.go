@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -155,14 +154,20 @@ func awaitReady(ctx context.Context, r *os.File, exited <-chan error) error {
 	}
 }
 
+// filer is a listening socket of which there can be copies.
+type filer interface{ File() (*os.File, error) }
+
 // copySockets duplicates the listening sockets for a successor.
 func (d *daemon) copySockets() (fds []int, names []string, err error) {
-	add := func(ln net.Listener, name string) error {
-		sc, ok := ln.(syscall.Conn)
-		if !ok {
-			return fmt.Errorf("the socket on %s cannot be handed over", ln.Addr())
+	add := func(socket filer, name string) error {
+		// Not with Fd, which would make the socket blocking, for every process
+		// that shares it.
+		f, err := socket.File()
+		if err != nil {
+			return err
 		}
-		raw, err := sc.SyscallConn()
+		defer f.Close()
+		raw, err := f.SyscallConn()
 		if err != nil {
 			return err
 		}
@@ -180,13 +185,17 @@ func (d *daemon) copySockets() (fds []int, names []string, err error) {
 		})
 		return errors.Join(err, dupErr)
 	}
-	for _, s := range d.sockets {
-		if err := add(s.ln, namePolicy+"="+s.asked); err != nil {
+	for i, l := range d.server.Listeners() {
+		if err := add(l, namePolicy+"="+d.sockets[i].asked); err != nil {
 			return fds, names, err
 		}
 	}
 	if d.admin != nil {
-		if err := add(d.admin, nameAdmin+"="+d.o.Admin); err != nil {
+		admin, ok := d.admin.(filer)
+		if !ok {
+			return fds, names, fmt.Errorf("the socket on %s cannot be handed over", d.admin.Addr())
+		}
+		if err := add(admin, nameAdmin+"="+d.o.Admin); err != nil {
 			return fds, names, err
 		}
 	}
