@@ -41,6 +41,10 @@ type place struct {
 	listen func(context.Context, string, string) (net.Listener, error)
 }
 
+// seen is for tests that wait until a silent client was accepted, which the
+// kernel would put off for a second.
+var seen = server.Tuning{DeferAccept: server.Off}
+
 // everywhere runs a test on each engine of this system, with both IP versions,
 // and on the kind of listener that package net makes by itself.
 func everywhere(t *testing.T, test func(t *testing.T, at place)) {
@@ -245,7 +249,7 @@ func TestOldestMakesRoom(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				a := answer(t, ruleA)
-				_, l := at.start(t, server.Options{Limits: c.limits}, server.Policies{Default: a})
+				_, l := at.start(t, server.Options{Limits: c.limits, Tuning: seen}, server.Policies{Default: a})
 				var idle []*net.TCPConn
 				for i := range 3 {
 					idle = append(idle, dial(t, l))
@@ -383,7 +387,7 @@ func TestAcceptErrorsDoNotEndTheServer(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	everywhere(t, func(t *testing.T, at place) {
 		a := answer(t, ruleA)
-		s, l := at.start(t, server.Options{Limits: server.Limits{Deadline: time.Minute}}, server.Policies{Default: a})
+		s, l := at.start(t, server.Options{Limits: server.Limits{Deadline: time.Minute}, Tuning: seen}, server.Policies{Default: a})
 		c := dial(t, l)
 		eventually(t, "it is accepted", func() bool { return l.Stats().Accepted == 1 })
 		done := make(chan error)
@@ -411,7 +415,7 @@ func TestShutdown(t *testing.T) {
 
 func TestShutdownIsBounded(t *testing.T) {
 	everywhere(t, func(t *testing.T, at place) {
-		s, l := at.start(t, server.Options{Limits: server.Limits{Deadline: time.Hour}}, server.Policies{Default: answer(t, ruleA)})
+		s, l := at.start(t, server.Options{Limits: server.Limits{Deadline: time.Hour}, Tuning: seen}, server.Policies{Default: answer(t, ruleA)})
 		dial(t, l)
 		eventually(t, "it is accepted", func() bool { return l.Stats().Accepted == 1 })
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
