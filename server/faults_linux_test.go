@@ -222,16 +222,20 @@ func testFault(t *testing.T, f *fault) {
 	}
 }
 
-func askOnce(t testing.TB, l *Listener) []byte {
-	t.Helper()
-	c, err := net.DialTimeout("tcp", l.Addr().String(), 30*time.Second)
+func ask(address string) ([]byte, error) {
+	c, err := net.DialTimeout("tcp", address, 30*time.Second)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(30 * time.Second))
 	io.WriteString(c, policy.Request)
-	got, err := io.ReadAll(c)
+	return io.ReadAll(c)
+}
+
+func askOnce(t testing.TB, l *Listener) []byte {
+	t.Helper()
+	got, err := ask(l.Addr().String())
 	if err != nil {
 		t.Fatalf("after %q: %v", got, err)
 	}

@@ -37,7 +37,8 @@ const (
 	// made blocking. It holds a processor for so long.
 	acceptAtMost = 10 * time.Millisecond
 	// blockCheck is how often, in times that the queue was found empty, the
-	// listener is made non-blocking again.
+	// listener is made non-blocking again; while it is never empty, that is
+	// done with each helpAfter connections.
 	blockCheck = 64
 )
 
@@ -93,6 +94,7 @@ func (p *loop) some(ln int) bool {
 			return false
 		}
 	}
+	p.k.dontBlock(ln)
 	return true
 }
 
