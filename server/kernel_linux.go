@@ -143,13 +143,12 @@ func nameOf(call uintptr, fd int) (netip.AddrPort, syscall.Errno) {
 	return netip.AddrPort{}, unix.EAFNOSUPPORT
 }
 
-// pendingCall reports whether a connection waits to be accepted. Accept itself
-// does not say: without a free descriptor it fails before it looks.
+// pendingCall reports whether a connection waits to be accepted, or may wait.
 func pendingCall(ln int) bool {
 	p := unix.PollFd{Fd: int32(ln), Events: unix.POLLIN}
 	var now unix.Timespec
 	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return errno == 0 && n > 0
+	return errno != 0 || n > 0
 }
 
 func watchCall(epoll, op, fd int, events uint32) syscall.Errno {
