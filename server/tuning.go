@@ -3,9 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 )
 
 // Engine is the machinery under a listener. Both kinds keep every guarantee
@@ -29,6 +33,16 @@ const (
 var engineNames = [engines]string{"auto", "portable", "native"}
 
 func (e Engine) String() string { return engineNames[e] }
+
+// ParseEngine returns the engine of that name: auto, portable or native.
+func ParseEngine(name string) (Engine, error) {
+	for e, n := range engineNames {
+		if n == name {
+			return Engine(e), nil
+		}
+	}
+	return 0, fmt.Errorf("server: %q is not an engine: %s", name, strings.Join(engineNames[:], ", "))
+}
 
 // ErrNotNative is wrapped by Start's error where EngineNative was asked for and
 // cannot be had.
@@ -109,6 +123,27 @@ type Tuning struct {
 	// same connections, and a second loop on two cores costs more than it
 	// brings.
 	Loops int
+}
+
+// switches are those of a Tuning by name.
+func (t *Tuning) switches() map[string]*Switch {
+	return map[string]*Switch{
+		"quick-close": &t.QuickClose, "one-segment": &t.OneSegment, "lazy-ack": &t.LazyAck,
+		"defer-accept": &t.DeferAccept, "low-water": &t.LowWater,
+	}
+}
+
+// Set turns the switch of that name on: quick-close, one-segment, lazy-ack,
+// defer-accept or low-water. With "no-" before the name it turns it off.
+func (t *Tuning) Set(name string) error {
+	bare, off := strings.CutPrefix(name, "no-")
+	all := t.switches()
+	s, ok := all[bare]
+	if !ok {
+		return fmt.Errorf("server: %q is not a switch: %s, or one with no- before it", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+	}
+	*s = switched(!off)
+	return nil
 }
 
 func (t Tuning) withDefaults(deferAccept bool) Tuning {

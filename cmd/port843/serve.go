@@ -30,6 +30,8 @@ type serveFlags struct {
 	inetd      bool
 	log        string
 	publicPort uint16
+	engine     string
+	tune       []string
 	o          daemon.Options
 }
 
@@ -79,6 +81,8 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.IntVar(&f.o.Limits.MaxConnections, "max-connections", 0, "hold at most `N` connections; beyond it the oldest makes room (default what the descriptors allow)")
 	fl.IntVar(&f.o.Limits.MaxPerAddress, "max-per-address", server.DefaultMaxPerAddress, "hold at most `N` connections of one client address (IPv6: per /64)")
 	fl.Uint16Var(&f.publicPort, "public-port", 0, "the `port` that clients see, where something redirects it to --listen")
+	fl.StringVar(&f.engine, "engine", server.EngineAuto.String(), "serve with this engine: `auto|portable|native`; native is Linux's, and what auto takes there")
+	fl.StringSliceVar(&f.tune, "tune", nil, "turn `SWITCHES` of the native engine on, or off with no- before them: quick-close, one-segment, lazy-ack, defer-accept, low-water; their prices stand in docs/engine.md")
 	return cmd
 }
 
@@ -128,6 +132,15 @@ func (f *serveFlags) check() error {
 	}
 	if len(named) > 1 {
 		return cli.Usage("give one of them", "%s exclude each other", strings.Join(named, " and "))
+	}
+	var err error
+	if f.o.Engine, err = server.ParseEngine(f.engine); err != nil {
+		return cli.Usage("one of auto, portable, native", "--engine %s is no engine", f.engine)
+	}
+	for _, name := range f.tune {
+		if err := f.o.Tuning.Set(name); err != nil {
+			return cli.Usage("quick-close, one-segment, lazy-ack, defer-accept, low-water, or one of them with no- before it", "--tune %s is no switch", name)
+		}
 	}
 	if f.o.Limits.Deadline < time.Millisecond {
 		return cli.Usage("Flash Player waits 3 s; 5s is the default", "--deadline %s is no time", f.o.Limits.Deadline)

@@ -35,6 +35,9 @@ type Options struct {
 	Named   bool
 
 	Limits server.Limits
+	// Engine and Tuning are the server's; the zero values are good.
+	Engine server.Engine
+	Tuning server.Tuning
 	Admin  string // address and port of the admin pages; empty: none
 	// AdminExposed lets Admin be another address than loopback. Whoever
 	// reaches it reads the metrics and can profile the process.
@@ -175,7 +178,7 @@ func (d *daemon) paths() []string {
 
 // serve runs the tasks and leaves in order.
 func (d *daemon) serve(ctx context.Context) error {
-	d.server = server.New(server.Options{Limits: d.o.Limits, Foreign: newSampler(d.log).foreign})
+	d.server = server.New(server.Options{Limits: d.o.Limits, Engine: d.o.Engine, Tuning: d.o.Tuning, Foreign: newSampler(d.log).foreign})
 	for _, s := range d.sockets {
 		l, err := d.server.Start(s.ln, s.keeper.policies())
 		if err != nil {
@@ -183,7 +186,10 @@ func (d *daemon) serve(ctx context.Context) error {
 		}
 		s.keeper.attach(l)
 		a := s.keeper.policies().Default
-		d.log.Info("serving", "address", s.ln.Addr().String(), "source", s.keeper.source.String(), "digest", shortDigest(a), "bytes", a.Size(), "rules", len(a.Policy().Rules))
+		d.log.Info("serving", "address", s.ln.Addr().String(), "source", s.keeper.source.String(), "digest", shortDigest(a), "bytes", a.Size(), "rules", len(a.Policy().Rules), "engine", l.Engine().String())
+	}
+	for _, a := range server.SystemAdvice() {
+		d.log.Warn("a setting of this system is low", "setting", a.Setting, "value", a.Value, "why", a.Why, "do", a.Do)
 	}
 	d.ready.Store(true)
 
