@@ -25,10 +25,19 @@
 //     whatever follows it: document and NUL in one write.
 //   - After the answer the server closes its direction, reads until the client
 //     has closed its own, and closes then: an answer in flight is never
-//     destroyed by a reset, not by a late NUL either.
+//     destroyed by a reset, not by a late NUL either. There is one exception,
+//     which can be turned off: see [Tuning.QuickClose].
 //   - Any other beginning ends the connection at once, without an answer, and
 //     is counted by kind (HTTP, TLS, other).
 //   - Nothing of a request is kept but how far it has come.
+//
+// # Engines
+//
+// On Linux a TCP listener is served by an engine of its own, elsewhere and for
+// other listeners by package net and a goroutine a connection; see [Engine].
+// Both keep the same guarantees. The native one holds 60 bytes for a connection
+// that waits, and allocates nothing for an exchange. docs/engine.md says how,
+// [Tuning] what of it has a price, [SystemAdvice] what the system must allow.
 //
 // # Limits
 //

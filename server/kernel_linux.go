@@ -112,6 +112,8 @@ func waitAtMostCall(fd int, d time.Duration) syscall.Errno {
 	return errno
 }
 
+// dontBlockCall makes the listener non-blocking where it is not. It tells the
+// scheduler, and has to: see loop.burst.
 func dontBlockCall(fd int) error {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_NONBLOCK != 0 {

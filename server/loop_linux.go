@@ -87,6 +87,10 @@ func (p *loop) help() {
 // tells of changes only. To ask accept costs 2.7 µs, because it makes a socket
 // before it looks; to ask poll costs 0.4. So while bursts are short, poll is
 // asked; when they are long, accept, once in a burst.
+//
+// A burst may last as long as a flood does, and raw calls leave the runtime's
+// monitor asleep, which is what preempts a goroutine and looks after timers
+// and the poller meanwhile. dontBlock is an ordinary call and wakes it.
 func (p *loop) burst(ln int, leads bool) {
 	calm := p.last <= calmBurst
 	if p.bursts++; p.bursts%blockCheck == 0 {
