@@ -1,0 +1,259 @@
+package frontdoor
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"github.com/port843/port843/policy"
+)
+
+// GatewayOptions are those of [NewGateway]; they mean what they mean in
+// [Options].
+type GatewayOptions struct {
+	// Policy returns the policy in force; required.
+	Policy func() *policy.Policy
+	// Port is the port that the policy must grant; required.
+	Port    uint16
+	Origins []Origin
+	Dial    DialFunc // required
+	Limits  Limits   // Dial, Idle, Total and Ping; how many is the HTTP server's matter
+	Notify  func(Event)
+}
+
+// Gateway is an http.Handler that turns each WebSocket into a TCP connection
+// to one target. A [Door] has its own; make one with [NewGateway] to put it
+// into an HTTP server of yours.
+//
+// Binary frames are the raw bytes, however they are cut; no subprotocol, no
+// compression. A text frame ends the WebSocket with 1003, since bytes would
+// have to be guessed. What the backend has sent when it ends is delivered, and
+// the WebSocket closed with 1000.
+//
+// It answers 403 where the page's Origin is missing or not permitted, 502
+// where the backend cannot be connected, both before the WebSocket is
+// accepted, with the reason as text.
+type Gateway struct {
+	limits   Limits
+	notify   func(Event)
+	counters *counters
+	settle   func(*http.Request) // told of a request that becomes a session
+	route    route
+
+	mu      sync.Mutex
+	tunnels map[*tunnel]struct{}
+	closed  bool
+}
+
+// route finds the target of a request from a page. The error is a *refusal
+// where the page may not go there.
+type route func(r *http.Request, header string) (DialFunc, error)
+
+// refusal is why a page is not let in.
+type refusal struct{ reason string }
+
+func (r *refusal) Error() string { return r.reason }
+
+// NewGateway returns a gateway of its own.
+func NewGateway(o GatewayOptions) (*Gateway, error) {
+	var errs []error
+	if o.Policy == nil || o.Policy() == nil {
+		errs = append(errs, ErrNoPolicy)
+	}
+	if o.Port == 0 {
+		errs = append(errs, ErrNoPort)
+	}
+	if o.Dial == nil {
+		errs = append(errs, errors.New("frontdoor: a gateway needs to know how to dial its target"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return newGateway(o.Limits, o.Notify, tableRoute(o.Policy, o.Port, o.Origins, o.Dial)), nil
+}
+
+func newGateway(l Limits, notify func(Event), r route) *Gateway {
+	if notify == nil {
+		notify = func(Event) {}
+	}
+	return &Gateway{limits: l.withDefaults(), notify: notify, counters: &counters{}, settle: func(*http.Request) {}, route: r}
+}
+
+// Stats returns a snapshot of the counters that concern WebSockets.
+func (g *Gateway) Stats() Stats { return g.counters.snapshot() }
+
+// tableRoute leads to one target, for pages that the policy grants the port or
+// the list names.
+func tableRoute(inForce func() *policy.Policy, port uint16, origins []Origin, dial DialFunc) route {
+	return func(_ *http.Request, header string) (DialFunc, error) {
+		if header == "" {
+			return nil, &refusal{"the request has no Origin: only pages in a browser are let in here"}
+		}
+		p, err := parsePage(header)
+		if err != nil {
+			return nil, &refusal{"the Origin is not one of a page"}
+		}
+		for _, o := range origins {
+			if o.matches(p) {
+				return dial, nil
+			}
+		}
+		if !inForce().Allows(p.from, port, policy.MasterPort).Allowed {
+			return nil, &refusal{fmt.Sprintf("the socket policy does not permit pages of this origin to reach port %d", port)}
+		}
+		return dial, nil
+	}
+}
+
+// maxOrigin is as much of an Origin as an event holds.
+const maxOrigin = 256
+
+// ServeHTTP takes a WebSocket over and returns when it is accepted; the
+// session goes on without the caller.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	client, local := addrsOf(r)
+	if len(r.Header.Values("Origin")) > 1 {
+		origin = ""
+	}
+	dial, err := g.route(r, origin)
+	if err != nil {
+		g.refuse(w, client, origin, err)
+		return
+	}
+	if !isUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		http.Error(w, "this is a gateway for WebSockets", http.StatusUpgradeRequired)
+		return
+	}
+	ctx := r.Context()
+	backend, err := dial(ctx, client, local)
+	if err != nil {
+		g.refuse(w, client, origin, err)
+		return
+	}
+	ws, err := websocket.Accept(&smallHijacker{w}, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // the Origin was judged above, by the policy
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		backend.Close()
+		return // Accept has answered
+	}
+	ws.SetReadLimit(-1) // a message is streamed, whatever its size
+	g.settle(r)
+	g.counters.webSockets.Add(1)
+	g.run(newTunnel(ws, backend, g.limits))
+}
+
+// refuse answers a request that gets no WebSocket.
+func (g *Gateway) refuse(w http.ResponseWriter, client net.Addr, origin string, err error) {
+	w.Header().Set("Cache-Control", "no-store")
+	var no *refusal
+	if errors.As(err, &no) {
+		g.counters.origins.Add(1)
+		g.notify(Event{Kind: EventOrigin, Client: client, Origin: origin[:min(len(origin), maxOrigin)], Err: err})
+		http.Error(w, no.reason, http.StatusForbidden)
+		return
+	}
+	g.counters.noBackend.Add(1)
+	g.notify(Event{Kind: EventNoBackend, Client: client, Err: err})
+	// Which address failed and how is the operator's matter, not the page's.
+	http.Error(w, "the game's server cannot be reached", http.StatusBadGateway)
+}
+
+func (g *Gateway) run(t *tunnel) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		go t.abort(websocket.StatusGoingAway, "the gateway is closing")
+		return
+	}
+	if g.tunnels == nil {
+		g.tunnels = map[*tunnel]struct{}{}
+	}
+	g.tunnels[t] = struct{}{}
+	t.start(func() {
+		g.counters.up.Add(t.up.Load())
+		g.counters.down.Add(t.down.Load())
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.tunnels, t)
+	})
+}
+
+// Close ends every session, with the code 1001, and lets no more in. It is for
+// a gateway of its own: a Door's Shutdown closes the sessions of its gateway.
+func (g *Gateway) Close() error {
+	g.mu.Lock()
+	g.closed = true
+	open := make([]*tunnel, 0, len(g.tunnels))
+	for t := range g.tunnels {
+		open = append(open, t)
+	}
+	g.mu.Unlock()
+	var ended sync.WaitGroup
+	for _, t := range open {
+		ended.Go(func() {
+			t.abort(websocket.StatusGoingAway, "the gateway is closing")
+			<-t.ended
+		})
+	}
+	ended.Wait()
+	return nil
+}
+
+// addrsOf returns the client's address and the one that it connected to.
+func addrsOf(r *http.Request) (client, local net.Addr) {
+	client = &net.TCPAddr{}
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		client = net.TCPAddrFromAddrPort(a)
+	}
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return client, a
+	}
+	return client, &net.TCPAddr{}
+}
+
+// smallHijacker hands the connection over with buffers that suit thousands of
+// quiet sessions; large frames bypass them.
+type smallHijacker struct{ http.ResponseWriter }
+
+const webSocketBuffer = 1 << 10
+
+func (h *smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if n := rw.Reader.Buffered(); n > 0 {
+		b, err := rw.Reader.Peek(n)
+		if err != nil {
+			c.Close()
+			return nil, nil, err
+		}
+		c = &readAgain{c, bytes.NewReader(append([]byte(nil), b...))}
+	}
+	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, webSocketBuffer), bufio.NewWriterSize(c, webSocketBuffer)), nil
+}
+
+// readAgain is a connection of which some bytes were read already.
+type readAgain struct {
+	net.Conn
+	first *bytes.Reader
+}
+
+func (r *readAgain) Read(b []byte) (int, error) {
+	if r.first.Len() > 0 {
+		return r.first.Read(b)
+	}
+	return r.Conn.Read(b)
+}
+
