@@ -367,7 +367,6 @@ func TestSilentClientGetsItsBackend(t *testing.T) {
 	hear(t, c, "x")
 
 	// A backend that waits as well leaves a late request what it is.
-	_, addr = open(t, frontdoor.Options{Limits: frontdoor.Limits{Silence: time.Millisecond}, Backends: []string{backend(t, echo)}})
 	d2, addr := open(t, frontdoor.Options{Limits: frontdoor.Limits{Silence: time.Millisecond}, Backends: []string{backend(t, echo)}})
 	c = dial(t, addr)
 	eventually(t, "the backend is connected", func() bool { return d2.Stats().Raw == 1 })

@@ -256,4 +256,3 @@ func (r *readAgain) Read(b []byte) (int, error) {
 	}
 	return r.Conn.Read(b)
 }
-
