@@ -113,7 +113,7 @@ func (d *Door) raw(c *conn, m match, buf *[]byte, n int) {
 // handPlayer gives a raw connection to Accept. What was read of it has been
 // matched already.
 func (d *Door) handPlayer(u *unsettled) {
-	p := &player{unsettled: u}
+	p := &rawPlayer{unsettled: u}
 	u.onTaken = func(k kind, seen []byte) {
 		d.counters.takenBack.Add(1)
 		p.gone.Store(true)

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// player is a raw connection as Accept hands it out. Where it turns out to be
+// rawPlayer is a raw connection as Accept hands it out. Where it turns out to be
 // a request, the game reads its end, and no longer owns the stream.
-type player struct {
+type rawPlayer struct {
 	*unsettled
 	begun []byte // what was read and matched before it was handed out
 	gone  atomic.Bool
 }
 
-func (p *player) Read(b []byte) (int, error) {
+func (p *rawPlayer) Read(b []byte) (int, error) {
 	if len(p.begun) > 0 {
 		n := copy(b, p.begun)
 		p.begun = p.begun[n:]
@@ -28,7 +28,7 @@ func (p *player) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (p *player) Write(b []byte) (int, error) {
+func (p *rawPlayer) Write(b []byte) (int, error) {
 	n, err := p.unsettled.Write(b)
 	if err == errTaken {
 		return 0, io.ErrClosedPipe
@@ -36,35 +36,35 @@ func (p *player) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func (p *player) Close() error {
+func (p *rawPlayer) Close() error {
 	if p.gone.Load() {
 		return nil
 	}
 	return p.unsettled.conn.Close()
 }
 
-func (p *player) CloseWrite() error {
+func (p *rawPlayer) CloseWrite() error {
 	if p.gone.Load() {
 		return nil
 	}
 	return p.unsettled.conn.CloseWrite()
 }
 
-func (p *player) SetDeadline(t time.Time) error {
+func (p *rawPlayer) SetDeadline(t time.Time) error {
 	if p.gone.Load() {
 		return nil
 	}
 	return p.unsettled.conn.SetDeadline(t)
 }
 
-func (p *player) SetReadDeadline(t time.Time) error {
+func (p *rawPlayer) SetReadDeadline(t time.Time) error {
 	if p.gone.Load() {
 		return nil
 	}
 	return p.unsettled.conn.SetReadDeadline(t)
 }
 
-func (p *player) SetWriteDeadline(t time.Time) error {
+func (p *rawPlayer) SetWriteDeadline(t time.Time) error {
 	if p.gone.Load() {
 		return nil
 	}

@@ -32,6 +32,7 @@ type serveFlags struct {
 	publicPort uint16
 	engine     string
 	tune       []string
+	front      frontFlags
 	o          daemon.Options
 }
 
@@ -51,6 +52,10 @@ refused with its line and column. It is read again on SIGHUP and when it
 changes; a bad edit changes nothing. SIGUSR2 starts the binary anew and hands
 the sockets over, without a refused connection.
 
+With --front it stands before a service on the service's own port: policy
+requests are answered there, pages of a permitted origin get a WebSocket to
+the service (for Ruffle), and everything else reaches the service untouched.
+
 Started as root, it becomes the user port843, or nobody, once the port is
 open, keeps no capability, and closes the file system to itself.
 
@@ -60,7 +65,9 @@ config is refused; 2 used wrongly, or it could not begin.`,
   port843 serve --policy /etc/port843/policy.xml --admin 127.0.0.1:8430
   port843 serve --listen 127.0.0.1:10843 --allow '*.example.com:8080,9000-9002'
   port843 serve --listen 192.0.2.10 --listen '192.0.2.11:843=other.xml' --policy main.xml
-  port843 serve --test --policy policy.xml`,
+  port843 serve --test --policy policy.xml
+  port843 serve --front 0.0.0.0:9000=127.0.0.1:19000 --allow games.example.com:9000 --origin https://games.example.com
+  port843 serve --listen 843 --front :9000=127.0.0.1:19000 --allow '*.example.com:9000'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, s, &f) },
 	}
@@ -83,6 +90,7 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.Uint16Var(&f.publicPort, "public-port", 0, "the `port` that clients see, where something redirects it to --listen")
 	fl.StringVar(&f.engine, "engine", server.EngineAuto.String(), "serve with this engine: `auto|portable|native`; native is Linux's, and what auto takes there")
 	fl.StringSliceVar(&f.tune, "tune", nil, "turn `SWITCHES` of the native engine on, or off with no- before them: quick-close, one-segment, lazy-ack, defer-accept, low-water; their prices stand in docs/engine.md")
+	f.front.register(fl)
 	return cmd
 }
 
@@ -100,6 +108,9 @@ func runServe(cmd *cobra.Command, s cli.Streams, f *serveFlags) error {
 	}
 	f.o.Log, f.o.Version = log, version()
 	if err := f.listens(main); err != nil {
+		return err
+	}
+	if err := f.fronts(main); err != nil {
 		return err
 	}
 	switch {
@@ -189,13 +200,16 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 	if !given("max-per-address") && c.Serve.MaxPerAddress != 0 {
 		f.o.Limits.MaxPerAddress = c.Serve.MaxPerAddress
 	}
-	return source, nil
+	return source, f.configFronts(c, source)
 }
 
 // listens turns --listen and the policy flags into addresses with sources.
 // main is the config's source, or nil.
 func (f *serveFlags) listens(main daemon.Source) error {
 	f.o.Named = len(f.listen) > 0
+	if !f.o.Named && len(f.front.front) > 0 {
+		return nil // a front needs no policy port beside it
+	}
 	addresses := f.listen
 	if !f.o.Named {
 		addresses = []string{strconv.Itoa(policy.MasterPort)}

@@ -15,6 +15,7 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/server"
 )
 
@@ -27,12 +28,13 @@ type Listen struct {
 
 // Options of [Run].
 type Options struct {
-	// Listens are the addresses to serve on; at least one. Where they are the
+	// Listens are the addresses to serve on. Where they are the
 	// default and not anybody's choice, Named is false: then, if the privilege
 	// for the port is lacking, FallbackPort is used, and sockets from systemd
 	// stand in for them.
 	Listens []Listen
 	Named   bool
+	Fronts  []Front // services' own ports; with one, Listens may be empty
 
 	Limits server.Limits
 	// Engine and Tuning are the server's; the zero values are good.
@@ -74,6 +76,8 @@ type daemon struct {
 	}
 	keepers     []*keeper // one a source
 	sockets     []bound
+	fronts      []*front
+	doors       sync.WaitGroup // of the fronts, while they accept
 	admin       net.Listener
 	predecessor *os.File // where to say that this process serves; nil without a take-over
 	server      *server.Server
@@ -97,20 +101,36 @@ func load(o Options) (*daemon, error) {
 	}
 	d := &daemon{o: o, log: o.Log, named: o.Named, started: time.Now()}
 	bySource := map[Source]*keeper{}
-	for _, l := range o.Listens {
-		k := bySource[l.Source]
-		if k == nil {
-			var err error
-			if k, err = newKeeper(l.Source, d.log); err != nil {
-				return nil, err
-			}
-			bySource[l.Source] = k
+	keeperOf := func(s Source) (k *keeper, err error) {
+		if k = bySource[s]; k != nil {
+			return k, nil
+		}
+		if k, err = newKeeper(s, d.log); err == nil {
+			bySource[s] = k
 			d.keepers = append(d.keepers, k)
+		}
+		return k, err
+	}
+	for _, l := range o.Listens {
+		k, err := keeperOf(l.Source)
+		if err != nil {
+			return nil, err
 		}
 		d.listens = append(d.listens, struct {
 			Address string
 			keeper  *keeper
 		}{l.Address, k})
+	}
+	for _, f := range o.Fronts {
+		k, err := keeperOf(f.Source)
+		if err != nil {
+			return nil, err
+		}
+		loaded, err := loadFront(f, k)
+		if err != nil {
+			return nil, err
+		}
+		d.fronts = append(d.fronts, loaded)
 	}
 	return d, nil
 }
@@ -134,6 +154,14 @@ func Check(o Options) ([]Checked, error) {
 	for _, l := range d.listens {
 		s := l.keeper.snapshot()
 		out = append(out, Checked{l.Address, s.Name, l.keeper.policies().Default, s.Warnings, s.Refused})
+	}
+	for _, f := range d.fronts {
+		s := f.keeper.snapshot()
+		a, err := server.PolicyAnswer(frontdoor.InBand(f.answer(f.keeper.policies()).Policy(), f.port()))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Checked{f.Address, s.Name + ", in band before " + strings.Join(f.Backends, ", "), a, s.Warnings, s.Refused})
 	}
 	return out, nil
 }
@@ -178,7 +206,8 @@ func (d *daemon) paths() []string {
 
 // serve runs the tasks and leaves in order.
 func (d *daemon) serve(ctx context.Context) error {
-	d.server = server.New(server.Options{Limits: d.o.Limits, Engine: d.o.Engine, Tuning: d.o.Tuning, Foreign: newSampler(d.log).foreign})
+	sample := newSampler(d.log)
+	d.server = server.New(server.Options{Limits: d.o.Limits, Engine: d.o.Engine, Tuning: d.o.Tuning, Foreign: sample.foreign})
 	for _, s := range d.sockets {
 		l, err := d.server.Start(s.ln, s.keeper.policies())
 		if err != nil {
@@ -190,6 +219,9 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	for _, a := range server.SystemAdvice() {
 		d.log.Warn("a setting of this system is low", "setting", a.Setting, "value", a.Value, "why", a.Why, "do", a.Do)
+	}
+	if err := d.startFronts(sample); err != nil {
+		return err
 	}
 	d.ready.Store(true)
 
@@ -226,6 +258,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	case pid := <-successor:
 		d.log.Info("leaving: a successor serves", "pid", pid)
 		d.notify("MAINPID=" + strconv.Itoa(pid))
+		d.leaveFronts(ctx) // sessions with a game go on here until they end
 	case err := <-adminFailed:
 		d.log.Error("leaving: a task failed", "error", err)
 		stop()
@@ -242,6 +275,7 @@ func (d *daemon) leave() error {
 	d.ready.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), d.server.Limits().Deadline+shutdownGrace)
 	defer cancel()
+	d.leaveFronts(brief())
 	err := d.server.Shutdown(ctx)
 	var answered uint64
 	for _, l := range d.server.Listeners() {
@@ -266,6 +300,7 @@ func (d *daemon) reloads(ctx context.Context) {
 		for _, k := range d.keepers {
 			_ = k.reload("asked to") // logged and counted there
 		}
+		d.reloadCertificates()
 		d.notify(sd.SdNotifyReady)
 	}
 }

@@ -17,11 +17,14 @@ type keeper struct {
 	loading sync.Mutex // held while the source is read
 
 	mu        sync.Mutex // guards the rest; never held while files are read
-	listeners []*server.Listener
+	listeners []taker
 	seen      string // the signature of the last load
 	state     SourceState
 	loaded    Loaded
 }
+
+// taker is what serves a source's policies: a *server.Listener, or a front.
+type taker interface{ SetPolicies(server.Policies) error }
 
 // SourceState is what status and metrics tell of a source.
 type SourceState struct {
@@ -61,7 +64,7 @@ func (k *keeper) take(loaded Loaded, now time.Time) {
 }
 
 // attach adds a listener that uses this source.
-func (k *keeper) attach(l *server.Listener) {
+func (k *keeper) attach(l taker) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.listeners = append(k.listeners, l)

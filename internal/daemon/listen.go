@@ -25,13 +25,14 @@ const FallbackPort = 10843
 // and by a predecessor.
 const (
 	nameAdmin  = "port843-admin"
+	nameFront  = "port843-front"
 	namePolicy = "port843"
 )
 
 // socket is a listening socket that was handed over.
 type socket struct {
-	ln    net.Listener
-	admin bool
+	ln   net.Listener
+	kind string // nameAdmin, nameFront, or namePolicy for every other
 	// asked is the address that a predecessor was asked to listen on, which
 	// may be less definite than the socket's own; "" from systemd.
 	asked string
@@ -83,7 +84,7 @@ func (d *daemon) inherit() ([]socket, error) {
 			return nil, fmt.Errorf("the socket %q that was handed over is not a listening one: %w", names[i], err)
 		}
 		name, asked, _ := strings.Cut(names[i], "=")
-		out = append(out, socket{ln, name == nameAdmin, asked})
+		out = append(out, socket{ln, kindOf(name), asked})
 	}
 	slices.SortStableFunc(out, func(a, b socket) int { return strings.Compare(a.ln.Addr().String(), b.ln.Addr().String()) })
 	return out, nil
@@ -110,11 +111,18 @@ func sameAddress(ln net.Listener, address string) bool {
 	return err == nil && slices.Contains(addrs, have.Addr().String())
 }
 
+func kindOf(name string) string {
+	if name == nameAdmin || name == nameFront {
+		return name
+	}
+	return namePolicy
+}
+
 // take returns the socket among those handed over that serves the address, and
 // removes it from them; or nil.
-func take(from *[]socket, address string, admin bool) net.Listener {
+func take(from *[]socket, address, kind string) net.Listener {
 	i := slices.IndexFunc(*from, func(s socket) bool {
-		return s.admin == admin && (s.asked == address || s.asked == "" && sameAddress(s.ln, address))
+		return s.kind == kind && (s.asked == address || s.asked == "" && sameAddress(s.ln, address))
 	})
 	if i < 0 {
 		return nil
@@ -131,7 +139,7 @@ const ThreeWays = `port 843 needs a privilege; three ways to it: systemd opens t
 // of systemd that nobody asked for.
 func (d *daemon) open(ctx context.Context, from []socket) error {
 	for _, l := range d.listens {
-		ln := take(&from, l.Address, false)
+		ln := take(&from, l.Address, namePolicy)
 		if ln == nil && !d.named && len(policySockets(from)) > 0 {
 			continue // systemd's sockets stand in for the default address
 		}
@@ -144,16 +152,19 @@ func (d *daemon) open(ctx context.Context, from []socket) error {
 		d.sockets = append(d.sockets, bound{ln, l.Address, l.keeper})
 	}
 	for _, s := range policySockets(from) {
-		if s.asked != "" {
-			s.ln.Close() // the predecessor's, and not wanted any more
+		if s.asked != "" || len(d.listens) == 0 {
+			s.ln.Close() // the predecessor's or systemd's, and not wanted
 			continue
 		}
 		d.sockets = append(d.sockets, bound{s.ln, s.ln.Addr().String(), d.listens[0].keeper})
 	}
+	if err := d.openFronts(ctx, &from); err != nil {
+		return err
+	}
 	if d.o.Admin == "" {
 		return nil
 	}
-	d.admin = take(&from, d.o.Admin, true)
+	d.admin = take(&from, d.o.Admin, nameAdmin)
 	if d.admin == nil {
 		var err error
 		if d.admin, err = bind(ctx, d.o.Admin); err != nil {
@@ -163,8 +174,20 @@ func (d *daemon) open(ctx context.Context, from []socket) error {
 	return nil
 }
 
+func (d *daemon) openFronts(ctx context.Context, from *[]socket) (err error) {
+	for _, f := range d.fronts {
+		if f.ln = take(from, f.Address, nameFront); f.ln != nil {
+			continue
+		}
+		if f.ln, err = bind(ctx, f.Address); err != nil {
+			return &BindError{Address: f.Address, Err: err}
+		}
+	}
+	return nil
+}
+
 func policySockets(from []socket) []socket {
-	return slices.DeleteFunc(slices.Clone(from), func(s socket) bool { return s.admin })
+	return slices.DeleteFunc(slices.Clone(from), func(s socket) bool { return s.kind != namePolicy })
 }
 
 // bindOrFallBack binds the address. Only where no address was named, and the

@@ -80,8 +80,9 @@ var systemFolders = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"}
 
 // landlock closes the file system but for the folders of the policies, of the
 // binary and of the system's libraries, and /proc for the process's metrics (a
-// successor has another number), all read-only. New TCP sockets are refused too; those that
-// are open stay. It returns what is in force, for the log.
+// successor has another number), all read-only. New TCP sockets are refused
+// too, but to the ports of the fronts' backends; those that are open stay. It
+// returns what is in force, for the log.
 func (d *daemon) landlock() string {
 	abi := landlockABI()
 	if abi < 1 {
@@ -91,6 +92,7 @@ func (d *daemon) landlock() string {
 	for _, k := range d.keepers {
 		read = append(read, k.source.Folders()...)
 	}
+	read = append(read, d.certificateFolders()...)
 	read = slices.DeleteFunc(read, func(dir string) bool {
 		_, err := os.Stat(dir)
 		return err != nil
@@ -105,10 +107,18 @@ func (d *daemon) landlock() string {
 	); err != nil {
 		return "not in force: " + err.Error()
 	}
-	if err := config.RestrictNet(); err != nil {
+	ports, all := d.backendPorts()
+	if all {
+		return fmt.Sprintf("files only (ABI %d), since a front may connect to any port: readable %q", abi, read)
+	}
+	var connects []landlock.Rule
+	for _, port := range ports {
+		connects = append(connects, landlock.ConnectTCP(port))
+	}
+	if err := config.RestrictNet(connects...); err != nil {
 		return fmt.Sprintf("files only (ABI %d): %v", abi, err)
 	}
-	return fmt.Sprintf("in force (ABI %d): readable %q", abi, read)
+	return fmt.Sprintf("in force (ABI %d): readable %q, connects to ports %v", abi, read, ports)
 }
 
 // landlockABI returns the version of Landlock that the kernel has, or less

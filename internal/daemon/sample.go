@@ -20,7 +20,7 @@ type sampler struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	kind map[policy.Opening]*sample
+	kind map[any]*sample // by what tells the kinds apart
 }
 
 type sample struct {
@@ -29,26 +29,31 @@ type sample struct {
 }
 
 func newSampler(log *slog.Logger) *sampler {
-	return &sampler{log: log, now: time.Now, kind: map[policy.Opening]*sample{}}
+	return &sampler{log: log, now: time.Now, kind: map[any]*sample{}}
 }
 
 // foreign is told of each connection that was no policy request.
 func (s *sampler) foreign(client netip.AddrPort, o policy.Opening) {
-	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
+	s.note(o, slog.LevelInfo, "not a policy request: closed without an answer", "kind", o.String(), "client", client.Addr().Unmap().String())
+}
+
+// note logs, or counts what it does not log.
+func (s *sampler) note(kind any, level slog.Level, msg string, args ...any) {
+	if !s.log.Enabled(context.Background(), level) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kind[o]
+	k := s.kind[kind]
 	if k == nil {
 		k = &sample{}
-		s.kind[o] = k
+		s.kind[kind] = k
 	}
 	now := s.now()
 	if now.Sub(k.last) < sampleEvery {
 		k.silent++
 		return
 	}
-	s.log.Info("not a policy request: closed without an answer", "kind", o.String(), "client", client.Addr().Unmap().String(), "more_since", k.silent)
+	s.log.Log(context.Background(), level, msg, append(args, "more_since", k.silent)...)
 	k.last, k.silent = now, 0
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -190,12 +191,20 @@ func (d *daemon) copySockets() (fds []int, names []string, err error) {
 			return fds, names, err
 		}
 	}
-	if d.admin != nil {
-		admin, ok := d.admin.(filer)
+	other := func(ln net.Listener, name string) error {
+		socket, ok := ln.(filer)
 		if !ok {
-			return fds, names, fmt.Errorf("the socket on %s cannot be handed over", d.admin.Addr())
+			return fmt.Errorf("the socket on %s cannot be handed over", ln.Addr())
 		}
-		if err := add(admin, nameAdmin+"="+d.o.Admin); err != nil {
+		return add(socket, name)
+	}
+	for _, f := range d.fronts {
+		if err := other(f.ln, nameFront+"="+f.Address); err != nil {
+			return fds, names, err
+		}
+	}
+	if d.admin != nil {
+		if err := other(d.admin, nameAdmin+"="+d.o.Admin); err != nil {
 			return fds, names, err
 		}
 	}
