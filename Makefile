@@ -21,6 +21,7 @@ test: tools lint
 # root or a package manager it says so, and the tests name what they left out.
 tools:
 	@scripts/install-test-tools
+	@scripts/install-ruffle
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'd: $$unformatted"; exit 1; fi
