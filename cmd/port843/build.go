@@ -22,6 +22,7 @@ import (
 // buildFlags are the flags of build as they were given.
 type buildFlags struct {
 	config, output, address string
+	target, scheme          string
 	explain, matrix, json   bool
 }
 
@@ -42,13 +43,19 @@ everybody else.
 became of it. --matrix prints which domains may reach which services: yes,
 https (over HTTPS only), some (of its ports), or "-".
 
+--target prints what follows from the same table for others: a firewall's
+rules, which accept what is served and refuse port 843 with a reset where it is
+not; or a page that plays in Ruffle, with its socketProxy.
+
 Exit codes: 0 all is built; 1 something was refused; 2 used wrongly, or it
 could not be done.`,
 		Example: `  port843 build --config port843.toml
   port843 build --config port843.toml --address 192.0.2.10
   port843 build --config port843.toml --explain
   port843 build --config port843.toml --output /etc/port843/built
-  port843 build --config port843.toml --matrix --json`,
+  port843 build --config port843.toml --matrix --json
+  port843 build --config port843.toml --target nftables
+  port843 build --config port843.toml --target ruffle --json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return runBuild(s, &f) },
 	}
@@ -58,6 +65,8 @@ could not be done.`,
 	fl.StringVar(&f.address, "address", "", "only the policy of the local address `IP`")
 	fl.BoolVar(&f.explain, "explain", false, "tell where each rule comes from, and what became of each input")
 	fl.BoolVar(&f.matrix, "matrix", false, "print who may reach what")
+	fl.StringVar(&f.target, "target", "", "print what another program wants: `"+strings.Join(targets(), "|")+"`")
+	fl.StringVar(&f.scheme, "scheme", "", "with --target ruffle, `ws|wss` (default wss, which pages over HTTPS need)")
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -69,12 +78,18 @@ func runBuild(s cli.Streams, f *buildFlags) error {
 	if f.output != "" && (f.explain || f.matrix || f.json) {
 		return cli.Usage("leave --output out to look at what would be written", "--output prints nothing, so it goes with no other form")
 	}
+	if err := f.checkTarget(); err != nil {
+		return err
+	}
 	t, err := loadTables(f.config)
 	if err != nil {
 		return err
 	}
 	if err := hasTable(t.Config); err != nil {
 		return err
+	}
+	if f.target != "" {
+		return runTarget(s, f, t.Config)
 	}
 	tables, err := pickTables(t.Result, f.address)
 	if err != nil {

@@ -37,6 +37,7 @@ var floor = map[string]int{
 	"audit":                2,
 	"internal/config":      3,
 	"internal/table":       3,
+	"internal/compile":     3,
 	"internal/auditreport": 3,
 	"internal/listening":   3,
 	"internal/report":      3,
@@ -50,12 +51,13 @@ var floor = map[string]int{
 
 // sideways lists the imports on one floor that are meant, with the reason.
 var sideways = map[string]string{
-	"policy -> internal/escape":          "errors show what strangers wrote",
-	"internal/table -> internal/config":  "it reads what the config names",
-	"internal/lintrun -> internal/fetch": "it lints what is fetched",
-	"frontdoor -> server":                "the same request framing and limits",
-	"frontdoor -> player":                "the gateway dials as a player does",
-	"audit -> player":                    "the same careful client",
+	"policy -> internal/escape":           "errors show what strangers wrote",
+	"internal/table -> internal/config":   "it reads what the config names",
+	"internal/compile -> internal/config": "it writes what the config says for others",
+	"internal/lintrun -> internal/fetch":  "it lints what is fetched",
+	"frontdoor -> server":                 "the same request framing and limits",
+	"frontdoor -> player":                 "the gateway dials as a player does",
+	"audit -> player":                     "the same careful client",
 }
 
 // library packages are for other people's programs: no flags, no log.Fatal,

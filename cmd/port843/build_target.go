@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/port843/port843/internal/cli"
+	"github.com/port843/port843/internal/compile"
+	"github.com/port843/port843/internal/config"
+)
+
+const targetRuffle = "ruffle"
+
+// targets are what --target takes.
+func targets() []string { return append([]string{targetRuffle}, compile.Firewalls()...) }
+
+// checkTarget refuses what goes together with no target.
+func (f *buildFlags) checkTarget() error {
+	switch {
+	case f.target == "" && f.scheme != "":
+		return cli.Usage("--scheme is for --target ruffle", "--scheme without --target")
+	case f.target == "":
+		return nil
+	case !slices.Contains(targets(), f.target):
+		return cli.Usage("write one of "+strings.Join(targets(), ", "), "--target %q is none", f.target)
+	case f.output != "" || f.explain || f.matrix || f.address != "":
+		return cli.Usage("leave the others out", "--target prints one thing of the whole config")
+	case f.json && f.target != targetRuffle:
+		return cli.Usage("leave --json out", "the rules of a firewall are text")
+	case f.scheme != "" && f.scheme != "ws" && f.scheme != "wss":
+		return cli.Usage("write ws, or wss for pages over HTTPS", "--scheme %q is none", f.scheme)
+	}
+	return nil
+}
+
+// runTarget prints what another program wants to know of the config.
+func runTarget(s cli.Streams, f *buildFlags, c *config.Config) error {
+	if f.target != targetRuffle {
+		text, err := compile.Firewall(f.target, compile.Doors(c))
+		if err != nil {
+			return cli.Fail(err, "")
+		}
+		fmt.Fprint(s.Out, text)
+		return nil
+	}
+	scheme := f.scheme
+	if scheme == "" {
+		scheme = "wss"
+	}
+	list := compile.SocketProxies(c, scheme)
+	if len(list) == 0 {
+		return cli.Refuse(fmt.Errorf("%s has no service with a backend and a host", c.File), `Ruffle reaches a service through a front door: give the service backend = ["HOST:PORT"], and its owner hosts`)
+	}
+	if f.json {
+		e := json.NewEncoder(s.Out)
+		e.SetIndent("", "  ")
+		return e.Encode(list)
+	}
+	text, err := compile.Embed(list)
+	if err != nil {
+		return cli.Fail(err, "")
+	}
+	fmt.Fprint(s.Out, text)
+	return nil
+}

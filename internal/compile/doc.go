@@ -1,0 +1,17 @@
+// Package compile turns a config into what other programs want to know of it:
+// a firewall its rules, Ruffle its socketProxy. Both follow from the same table
+// as the policies, so that they cannot drift from it.
+//
+// # Call these first
+//
+//	rules := compile.Doors(cfg)               // what is served where
+//	text, err := compile.Firewall("nftables", rules)
+//	list := compile.SocketProxy(cfg, "wss")   // for the page
+//
+// A firewall is told to accept what is served, and to reject port 843 with a
+// TCP reset where it is not: a player goes on at once after a reset, and waits
+// for 3 s where its question is dropped. Nothing here ever drops.
+//
+// The functions are pure; texts of the config are names and addresses that it
+// was checked for, so they need no quoting.
+package compile
