@@ -61,7 +61,7 @@ could not be done.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.config, "config", config.DefaultPath, "read the config `FILE`")
-	fl.StringVar(&f.output, "output", "", "write a file for each address into `DIR`, and print nothing")
+	fl.StringVar(&f.output, "output", "", "write a file for each address into `DIR`, and sites/HOST/crossdomain.xml for each [[site]], and print nothing")
 	fl.StringVar(&f.address, "address", "", "only the policy of the local address `IP`")
 	fl.BoolVar(&f.explain, "explain", false, "tell where each rule comes from, and what became of each input")
 	fl.BoolVar(&f.matrix, "matrix", false, "print who may reach what")
@@ -98,7 +98,7 @@ func runBuild(s cli.Streams, f *buildFlags) error {
 	p := &printer{w: s.Out}
 	switch {
 	case f.output != "":
-		err = writePolicies(f.output, tables)
+		err = errors.Join(writePolicies(f.output, tables), writeSites(f.output, t.Config))
 	case f.matrix && f.json:
 		err = p.json(matrixJSON(t, tables))
 	case f.json:

@@ -3,18 +3,25 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/port843/port843/internal/atomicfile"
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/compile"
 	"github.com/port843/port843/internal/config"
+	"github.com/port843/port843/policy"
 )
 
-const targetRuffle = "ruffle"
+const (
+	targetRuffle = "ruffle"
+	targetCORS   = "cors"
+)
 
 // targets are what --target takes.
-func targets() []string { return append([]string{targetRuffle}, compile.Firewalls()...) }
+func targets() []string { return append([]string{targetRuffle, targetCORS}, compile.Firewalls()...) }
 
 // checkTarget refuses what goes together with no target.
 func (f *buildFlags) checkTarget() error {
@@ -37,6 +44,13 @@ func (f *buildFlags) checkTarget() error {
 
 // runTarget prints what another program wants to know of the config.
 func runTarget(s cli.Streams, f *buildFlags, c *config.Config) error {
+	if f.target == targetCORS {
+		if len(c.Sites) == 0 {
+			return cli.Refuse(fmt.Errorf("%s has no [[site]]", c.File), "CORS is for what is loaded over HTTP; sockets need none")
+		}
+		fmt.Fprint(s.Out, compile.CORS(c.Sites))
+		return nil
+	}
 	if f.target != targetRuffle {
 		text, err := compile.Firewall(f.target, compile.Doors(c))
 		if err != nil {
@@ -63,5 +77,20 @@ func runTarget(s cli.Streams, f *buildFlags, c *config.Config) error {
 		return cli.Fail(err, "")
 	}
 	fmt.Fprint(s.Out, text)
+	return nil
+}
+
+// writeSites writes the /crossdomain.xml of each site, for a web server to
+// serve.
+func writeSites(dir string, c *config.Config) error {
+	for i := range c.Sites {
+		at := filepath.Join(dir, "sites", strings.ReplaceAll(c.Sites[i].Host, ":", "_"))
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
+		if err := atomicfile.Write(filepath.Join(at, "crossdomain.xml"), policy.Format(c.Sites[i].Policy())); err != nil {
+			return err
+		}
+	}
 	return nil
 }

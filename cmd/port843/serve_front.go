@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/daemon"
+	"github.com/port843/port843/policy"
 )
 
 // frontFlags are the flags of serve that concern services' own ports.
@@ -86,6 +88,10 @@ func (f *serveFlags) fronts(main daemon.Source) error {
 
 // configFronts adds a front for each service of the config that has a backend.
 func (f *serveFlags) configFronts(c *config.Config, source daemon.Source) error {
+	sites, err := sitesOf(c)
+	if err != nil {
+		return cli.Fail(err, "")
+	}
 	for i := range c.Services {
 		s := &c.Services[i]
 		if len(s.Backends) == 0 {
@@ -99,10 +105,22 @@ func (f *serveFlags) configFronts(c *config.Config, source daemon.Source) error 
 			return err
 		}
 		one.Address = net.JoinHostPort(addressOrAll(s.Address), s.Ports.String())
-		one.Backends, one.ServerFirst, one.Source = s.Backends, s.ServerFirst || one.ServerFirst, source
+		one.Backends, one.ServerFirst, one.Source, one.HTTP = s.Backends, s.ServerFirst || one.ServerFirst, source, sites
 		f.o.Fronts = append(f.o.Fronts, one)
 	}
 	return nil
+}
+
+// sitesOf serves every [[site]] of the config; nil without any.
+func sitesOf(c *config.Config) (http.Handler, error) {
+	if len(c.Sites) == 0 {
+		return nil, nil
+	}
+	byHost := map[string]*policy.Policy{}
+	for i := range c.Sites {
+		byHost[c.Sites[i].Host] = c.Sites[i].Policy()
+	}
+	return frontdoor.NewSites(byHost)
 }
 
 func addressOrAll(a netip.Addr) string {

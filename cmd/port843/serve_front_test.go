@@ -152,12 +152,29 @@ address = "127.0.0.1"
 ports = "`+port+`"
 allow = ["games.example.com"]
 backend = ["`+echoServer(t)+`"]
+[[site]]
+host = "www.example.com"
+owner = "games"
+allow = ["games.example.com"]
 `)
 	s := startService(t, "--config", path)
 	s.logged(t, "front: serving")
 	repeats(t, "127.0.0.1:"+port, "raw")
 	if got := ask(t, "127.0.0.1:"+port); !strings.Contains(got, "games.example.com") {
 		t.Errorf("in band: %q", got)
+	}
+	r, err := http.NewRequest("GET", "http://127.0.0.1:"+port+"/crossdomain.xml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "www.example.com"
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); !strings.Contains(string(body), `domain="games.example.com"`) || strings.Contains(string(body), "to-ports") {
+		t.Errorf("/crossdomain.xml: %d %s", res.StatusCode, body)
 	}
 	if _, _, err := openWebSocket(t, "127.0.0.1:"+port, "https://games.example.com"); err != nil {
 		t.Error(err)

@@ -32,6 +32,7 @@ type Config struct {
 	Serve    Serve
 	Owners   []Owner
 	Services []Service
+	Sites    []Site
 }
 
 // Serve is what the server does. A limit that is zero is the server's default.

@@ -48,7 +48,7 @@ func TestReferenceShowsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{c.Serve, c.Serve.Listeners[1], c.Services[0]} {
+	for _, v := range []any{c.Serve, c.Serve.Listeners[1], c.Services[0], c.Sites[0]} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			name := rv.Type().Field(i).Name
@@ -71,7 +71,10 @@ func TestMistakes(t *testing.T) {
 		{"not toml", "[serve\n", []string{"1:7  not-toml"}},
 		{"key twice", "[serve]\nuser = \"a\"\nuser = \"b\"\n", []string{"3:1  not-toml"}},
 		{"unknown keys", "nope = 1\n[serve]\nlisen = []\n[other]\nx = 1\n", []string{"1:1 nope unknown-key", "3:1 serve.lisen unknown-key", "4:2 other unknown-key"}},
-		{"site is not yet read", "[[site]]\nhost = \"a\"\n", []string{"1:3 site unknown-key"}},
+		{"site", owner + "[[site]]\nhost = \"*\"\n[[site]]\nhost = \"h\"\nowner = \"b\"\nallow = [\"*.com\"]\nheaders = [\"a b\"]\n[[site]]\nhost = \"h\"\nowner = \"a\"\nallow = [\"*\"]\n", []string{
+			"5:3 site[1].owner missing-key", "5:3 site[1].allow missing-key", "6:8 site[1].host bad-host", "9:9 site[2].owner no-such-owner", "10:10 site[2].allow domain-top-level", "11:12 site[2].headers bad-name", "13:8 site[3].host twice",
+		}},
+		{"site beyond its owner", "[[owner]]\nname = \"a\"\nports = \"1\"\ndomains = [\"*.a.example\"]\nhosts = [\"a.example\"]\n[[site]]\nhost = \"b.example\"\nowner = \"a\"\nallow = [\"x.a.example\", \"*\"]\n", []string{"7:8 site[1].host out-of-bounds", "9:25 site[1].allow out-of-bounds"}},
 		{"kinds", "owner = 3\n[serve]\nlisten = 843\nadmin = [\"x\"]\nmax_connections = \"many\"\n", []string{"1:9 owner wrong-kind", "3:10 serve.listen wrong-kind", "4:1 serve.admin wrong-kind", "5:19 serve.max_connections wrong-kind"}},
 		{"one table for many", "[owner]\nname = \"a\"\n", []string{"1:2 owner wrong-kind"}},
 		{"many tables for one", "[[serve]]\n", []string{"1:3 serve wrong-kind"}},

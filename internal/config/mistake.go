@@ -33,6 +33,7 @@ const (
 	CodeTwoTables Code = "policy-and-table" // a policy file and owners: two answers to one question
 	CodeMore      Code = "and-more"         // more than MaxMistakes
 	CodeSharing   Code = "host-of-two"      // a host of two owners
+	CodeBounds    Code = "out-of-bounds"    // more than the owner may
 )
 
 // MaxMistakes is how many mistakes are reported; after these only "and more".

@@ -63,6 +63,10 @@ func (v *validator) config(r *raw) {
 	for i := range r.services {
 		v.service(&r.services[i], services)
 	}
+	sites := map[string]bool{}
+	for i := range r.sites {
+		v.site(&r.sites[i], sites)
+	}
 	if s := r.serve; s.policy.set() && len(r.owners) > 0 {
 		v.add(s.policy.pos, "serve.policy", CodeTwoTables, "", "a policy file is served here or the owners' policies are built, not both; give the file to a [[listener]]")
 	}

@@ -31,6 +31,7 @@ type raw struct {
 	listeners []rawListener
 	owners    []rawOwner
 	services  []rawService
+	sites     []rawSite
 }
 
 type rawServe struct {
@@ -107,6 +108,7 @@ func (d *decoder) decode(root *node) raw {
 			ports: s.text("ports"), speaks: s.text("speaks"), allow: s.texts("allow"), backend: s.texts("backend"), secure: s.truth("secure"),
 		})
 	})
+	top.many("site", func(s *section) { r.sites = append(r.sites, s.site()) })
 	top.leftOver()
 	return r
 }
