@@ -190,6 +190,7 @@ func (d *Door) Shutdown(ctx context.Context) error {
 		ln.Close()
 	}
 	d.mu.Unlock()
+	d.web.SetKeepAlivesEnabled(false) // connections that wait for another request end
 	done := make(chan struct{})
 	go func() {
 		d.running.Wait()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,29 +17,15 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/port843/port843/internal/need"
 )
 
 // echoServer is a game on loopback that repeats what it hears.
 func echoServer(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(c, c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	port := need.Serve(t, "127.0.0.1:0", func(c net.Conn) { io.Copy(c, c) })
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // repeats says something to the address and wants to hear it again.
@@ -77,7 +64,7 @@ func openWebSocket(t *testing.T, addr, origin string) (*websocket.Conn, *http.Re
 // TestServeFront is one command and one port for Flash's own dance, a raw
 // client and a page.
 func TestServeFront(t *testing.T) {
-	s := startCommand(t, exec.Command(binary(t), "serve", "--log", "json", "--front", "127.0.0.1:0="+echoServer(t), "--allow", "games.example.com:9000", "--origin", "https://play.example.com", "--public-port", "9000"))
+	s := startCommand(t, exec.Command(binary(t), "serve", "--log", "json", "--front", "127.0.0.1:0="+echoServer(t), "--allow", "games.example.com:9000", "--origin", "https://play.example.com", "--public-port", "9000", "--admin", "127.0.0.1:0"))
 	addr := s.logged(t, "front: serving")["address"].(string)
 	if got := ask(t, addr); !strings.Contains(got, `<allow-access-from domain="games.example.com" to-ports="9000"`) || strings.Contains(got, "site-control") {
 		t.Errorf("in band: %q", got)
@@ -93,6 +80,13 @@ func TestServeFront(t *testing.T) {
 	s.logged(t, "front: origin_refused")
 	if landlock, _ := s.logged(t, "privileges dropped")["landlock"].(string); !strings.HasPrefix(landlock, "not in force") && !strings.Contains(landlock, "connects to ports [") {
 		t.Errorf("landlock: %s", landlock)
+	}
+	admin := "http://" + s.admin(t)
+	if code, body := get(t, admin+"/status"); code != 200 || !strings.Contains(body, `"origins_refused": 1`) || !strings.Contains(body, `"websockets": 2`) {
+		t.Errorf("/status: %d %s", code, body)
+	}
+	if code, body := get(t, admin+"/metrics"); code != 200 || !strings.Contains(body, `kind="websocket"} 2`) || !strings.Contains(body, "port843_front_backend_up{") {
+		t.Errorf("/metrics: %d %s", code, body)
 	}
 	if len(s.find("serving")) != 0 {
 		t.Error("a policy port is served beside the front, and nobody asked for one")

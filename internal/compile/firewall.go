@@ -80,6 +80,14 @@ func (d Door) ports(sign string) string {
 	return fmt.Sprintf("%d%s%d", d.Ports.Lo, sign, d.Ports.Hi)
 }
 
+// to returns the address behind before, or any where the door is on each.
+func (d Door) to(before, any string) string {
+	if !d.Address.IsValid() {
+		return any
+	}
+	return before + d.Address.Unmap().WithZone("").String()
+}
+
 // verdict picks one of two words.
 func (d Door) verdict(accept, reject string) string {
 	if d.Accept {
@@ -116,9 +124,9 @@ func iptables(b *strings.Builder, doors []Door) {
 		line := func(program, to string) {
 			fmt.Fprintf(b, "%s -I INPUT -p tcp %s--dport %s -m comment --comment \"%s\" -j %s\n", program, to, d.ports(":"), d.What, d.verdict("ACCEPT", "REJECT --reject-with tcp-reset"))
 		}
-		to := ""
-		if d.Address.IsValid() {
-			to = "-d " + d.Address.Unmap().WithZone("").String() + " "
+		to := d.to("-d ", "")
+		if to != "" {
+			to += " "
 		}
 		v4, v6 := d.families()
 		if v4 {
@@ -154,32 +162,21 @@ func firewalld(b *strings.Builder, doors []Door) {
 func ufw(b *strings.Builder, doors []Door) {
 	b.WriteString("# ufw's reject answers TCP with a reset.\n")
 	for _, d := range doors {
-		to := "any"
-		if d.Address.IsValid() {
-			to = d.Address.Unmap().WithZone("").String()
-		}
-		fmt.Fprintf(b, "ufw %s proto tcp to %s port %s comment '%s'\n", d.verdict("allow", "reject"), to, d.ports(":"), d.What)
+		fmt.Fprintf(b, "ufw %s proto tcp to %s port %s comment '%s'\n", d.verdict("allow", "reject"), d.to("", "any"), d.ports(":"), d.What)
 	}
 }
 
 func pf(b *strings.Builder, doors []Door) {
 	b.WriteString("# For pf.conf, before other rules.\n")
 	for _, d := range doors {
-		to := "any"
-		if d.Address.IsValid() {
-			to = d.Address.Unmap().WithZone("").String()
-		}
-		fmt.Fprintf(b, "%s in quick proto tcp to %s port %s # %s\n", d.verdict("pass", "block return-rst"), to, d.ports(":"), d.What)
+		fmt.Fprintf(b, "%s in quick proto tcp to %s port %s # %s\n", d.verdict("pass", "block return-rst"), d.to("", "any"), d.ports(":"), d.What)
 	}
 }
 
 func netsh(b *strings.Builder, doors []Door) {
 	b.WriteString("rem Windows Firewall cannot reject: it opens, or drops in silence. A port that is\nrem let through and not served is refused by the system, unless its stealth mode\nrem drops that too; so the port is let through in either case.\n")
 	for _, d := range doors {
-		to := ""
-		if d.Address.IsValid() {
-			to = " localip=" + d.Address.Unmap().WithZone("").String()
-		}
+		to := d.to(" localip=", "")
 		fmt.Fprintf(b, "netsh advfirewall firewall add rule name=\"port843: %s\" dir=in action=allow protocol=TCP localport=%s%s\n", d.What, d.ports("-"), to)
 	}
 }

@@ -29,6 +29,7 @@ type Status struct {
 	User      string           `json:"user"`
 	Limits    StatusLimits     `json:"limits"`
 	Listeners []StatusListener `json:"listeners"`
+	Fronts    []StatusFront    `json:"fronts,omitempty"`
 	Sources   []SourceState    `json:"sources"`
 }
 
@@ -74,6 +75,14 @@ func (d *daemon) status() Status {
 		}
 		s.Listeners = append(s.Listeners, row)
 	}
+	s.Fronts = d.frontStatus()
+	for _, f := range s.Fronts {
+		for _, b := range f.Backends {
+			if !b.Up {
+				s.Reasons = append(s.Reasons, "the backend "+b.Address+" of "+f.Address+" is down: "+b.Error)
+			}
+		}
+	}
 	for _, k := range d.keepers {
 		state := k.snapshot()
 		s.Sources = append(s.Sources, state)
@@ -97,6 +106,9 @@ func (d *daemon) metricsSnapshot() metrics.Snapshot {
 	m := metrics.Snapshot{Version: st.Version, Limits: d.server.Limits(), Healthy: st.Status == "ok"}
 	for _, l := range st.Listeners {
 		m.Listeners = append(m.Listeners, metrics.Listener{Address: l.Address, Stats: l.stats, Digest: l.Digest, Bytes: l.Bytes})
+	}
+	for _, f := range st.Fronts {
+		m.Fronts = append(m.Fronts, metrics.Front{Address: f.Address, Stats: f.stats})
 	}
 	for _, x := range st.Sources {
 		m.Sources = append(m.Sources, metrics.Source{

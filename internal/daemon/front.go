@@ -247,3 +247,34 @@ func brief() context.Context {
 	cancel()
 	return ctx
 }
+
+// StatusFront is one front.
+type StatusFront struct {
+	Address    string                   `json:"address"`
+	Port       uint16                   `json:"port"`
+	Digest     string                   `json:"digest"` // of the in-band policy
+	Open       int64                    `json:"open"`
+	Accepted   uint64                   `json:"accepted"`
+	Policies   uint64                   `json:"policies"`
+	Raw        uint64                   `json:"raw"`
+	WebSockets uint64                   `json:"websockets"`
+	Origins    uint64                   `json:"origins_refused"`
+	NoBackend  uint64                   `json:"no_backend"`
+	Backends   []frontdoor.BackendState `json:"backends,omitempty"`
+
+	stats frontdoor.Stats
+}
+
+// frontStatus takes a snapshot of every front that serves.
+func (d *daemon) frontStatus() []StatusFront {
+	var out []StatusFront
+	for _, f := range d.fronts {
+		st := f.door.Stats()
+		out = append(out, StatusFront{
+			Address: f.ln.Addr().String(), Port: f.port(), Digest: f.door.Answer().Digest(), Open: st.Open, Accepted: st.Accepted,
+			Policies: st.Policies, Raw: st.Raw, WebSockets: st.WebSockets, Origins: st.Origins, NoBackend: st.NoBackend,
+			Backends: st.Backends, stats: st,
+		})
+	}
+	return out
+}

@@ -6,6 +6,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ type Snapshot struct {
 	Version   string
 	Limits    server.Limits
 	Listeners []Listener
+	Fronts    []Front
 	Sources   []Source
 	Healthy   bool
 }
@@ -67,7 +69,7 @@ var (
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descriptions {
+	for _, d := range slices.Concat(descriptions, frontDescriptions) {
 		ch <- d
 	}
 }
@@ -93,6 +95,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(open, float64(l.Stats.Open), l.Address)
 		gauge(policyInfo, 1, l.Address, l.Digest)
 		gauge(policyBytes, float64(l.Bytes), l.Address)
+	}
+	for _, f := range s.Fronts {
+		collectFront(f, counter, gauge)
 	}
 	for _, x := range s.Sources {
 		counter(reloads, x.Reloads, x.Name, "accepted")
