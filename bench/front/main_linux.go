@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -174,71 +175,78 @@ listen front
   server game %s
 `
 
-func measure(rounds, idle int) error {
+// field is everyone who is measured.
+type field struct {
+	game, ours, haproxy, websockify *process
+	dir                             string
+}
+
+// startAll starts everyone. What was started is stopped by stop, after an
+// error too.
+func startAll() (f *field, err error) {
+	f = &field{}
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return f, err
 	}
-	dir, err := os.MkdirTemp("", "bench-front")
-	if err != nil {
-		return err
+	if f.dir, err = os.MkdirTemp("", "bench-front"); err != nil {
+		return f, err
 	}
-	defer os.RemoveAll(dir)
-	back := free()
-	game, err := start("direct", back, self, "echo", back)
-	if err != nil {
-		return err
-	}
-	defer game.stop()
-	addr := free()
-	ours, err := start("port843", addr, self, "door", addr, back)
-	if err != nil {
-		return err
-	}
-	defer ours.stop()
-	conf, haddr := filepath.Join(dir, "haproxy.cfg"), free()
+	back, addr, haddr, waddr := free(), free(), free(), free()
+	conf := filepath.Join(f.dir, "haproxy.cfg")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, haproxyConfig, haddr, back), 0o644); err != nil {
-		return err
+		return f, err
 	}
-	haproxy, err := start("HAProxy", haddr, "haproxy", "-f", conf)
-	if err != nil {
-		return err
+	if f.game, err = start("direct", back, self, "echo", back); err != nil {
+		return f, err
 	}
-	defer haproxy.stop()
-	waddr := free()
-	ws, err := start("websockify", waddr, "websockify", waddr, back)
-	if err != nil {
-		return err
+	if f.ours, err = start("port843", addr, self, "door", addr, back); err != nil {
+		return f, err
 	}
-	defer ws.stop()
+	if f.haproxy, err = start("HAProxy", haddr, "haproxy", "-f", conf); err != nil {
+		return f, err
+	}
+	f.websockify, err = start("websockify", waddr, "websockify", waddr, back)
+	return f, err
+}
 
+func (f *field) stop() {
+	for _, p := range []*process{f.websockify, f.haproxy, f.ours, f.game} {
+		if p != nil {
+			p.stop()
+		}
+	}
+	os.RemoveAll(f.dir)
+}
+
+func measure(rounds, idle int) error {
+	f, err := startAll()
+	defer f.stop()
+	if err != nil {
+		return err
+	}
 	got := map[string][]float64{}
 	for round := range rounds {
-		raws := []*process{game, haproxy, ours}
+		raws := []*process{f.game, f.haproxy, f.ours}
 		slices.Reverse(raws[:1+round%3]) // nobody is always first
 		for _, p := range raws {
 			if err := raw(p, got); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
 		}
-		for _, p := range []*process{ws, ours} {
+		for _, p := range []*process{f.websockify, f.ours} {
 			if err := gateway(p, got); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
 		}
 	}
-	names := make([]string, 0, len(got))
-	for name := range got {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(got)) {
 		v := got[name]
 		slices.Sort(v)
 		fmt.Printf("%-52s %12.1f   (%.1f to %.1f)\n", name, v[len(v)/2], v[0], v[len(v)-1])
 	}
 	if idle > 0 {
-		return hold(ours, idle)
+		return hold(f.ours, idle)
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.Uint16Var(&f.publicPort, "public-port", 0, "the `port` that clients see, where something redirects it to --listen")
 	fl.StringVar(&f.engine, "engine", server.EngineAuto.String(), "serve with this engine: `auto|portable|native`; native is Linux's, and what auto takes there")
 	fl.StringSliceVar(&f.tune, "tune", nil, "turn `SWITCHES` of the native engine on, or off with no- before them: quick-close, one-segment, lazy-ack, defer-accept, low-water; their prices stand in docs/engine.md")
-	f.front.register(fl)
+	f.front.register(cmd)
 	return cmd
 }
 

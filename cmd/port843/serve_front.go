@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/internal/cli"
@@ -30,7 +30,8 @@ type frontFlags struct {
 	also        []string
 }
 
-func (f *frontFlags) register(fl *pflag.FlagSet) {
+func (f *frontFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	fl.StringArrayVar(&f.front, "front", nil, "put policy requests, WebSockets and the service on one port: `LISTEN=BACKEND`[,BACKEND…], such as 0.0.0.0:9000=127.0.0.1:19000; repeatable; without --listen nothing is served on 843")
 	fl.StringArrayVar(&f.origin, "origin", nil, "let pages of this `ORIGIN` open WebSockets, beside those that the policy permits; repeatable")
 	fl.BoolVar(&f.serverFirst, "server-first", false, "the services behind --front greet first")
