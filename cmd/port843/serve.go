@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/port843/port843/internal/auditreport"
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/daemon"
@@ -28,6 +29,7 @@ type serveFlags struct {
 	denyAll    bool
 	test       bool
 	inetd      bool
+	probe      bool
 	log        string
 	publicPort uint16
 	engine     string
@@ -83,6 +85,8 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.BoolVar(&f.o.KeepRoot, "keep-root", false, "go on as root: whoever breaks in is root then")
 	fl.StringVar(&f.o.Admin, "admin", "", "serve metrics, health, status and profiles on `ADDR`")
 	fl.BoolVar(&f.o.AdminExposed, "admin-exposed", false, "let --admin be reached from other machines: whoever does reads everything there")
+	fl.BoolVar(&f.probe, "admin-probe", true, "answer /probe?target=HOST on --admin, for Prometheus: the process keeps its right to connect")
+	fl.BoolVar(&f.o.ReusePort, "reuse-port", false, "let several processes of one user listen on the address; the kernel shares the connections out")
 	fl.StringVar(&f.log, "log", "text", "log as `text|json`")
 	fl.DurationVar(&f.o.Limits.Deadline, "deadline", server.DefaultDeadline, "end each exchange after this `time`")
 	fl.IntVar(&f.o.Limits.MaxConnections, "max-connections", 0, "hold at most `N` connections; beyond it the oldest makes room (default what the descriptors allow)")
@@ -107,6 +111,9 @@ func runServe(cmd *cobra.Command, s cli.Streams, f *serveFlags) error {
 		return err
 	}
 	f.o.Log, f.o.Version = log, version()
+	if f.probe {
+		f.o.Probe = auditreport.ProbeHandler(scanLint)
+	}
 	if err := f.listens(main); err != nil {
 		return err
 	}

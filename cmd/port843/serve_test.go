@@ -280,6 +280,36 @@ func TestServeAdmin(t *testing.T) {
 	}
 }
 
+// TestServeProbe has the service ask itself, and another port that no policy
+// may come from.
+func TestServeProbe(t *testing.T) {
+	s := startService(t, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--allow", "*:*")
+	code, body := get(t, "http://"+s.admin(t)+"/probe?target="+s.address(t, 0))
+	if code != http.StatusOK || !strings.Contains(body, "probe_success 1") {
+		t.Errorf("%d\n%s", code, body)
+	}
+	if code, body := get(t, "http://"+s.admin(t)+"/probe?target=127.0.0.1:22"); code != http.StatusBadRequest {
+		t.Errorf("a port that no policy may come from: %d %s", code, body)
+	}
+	closed := startService(t, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-probe=false")
+	if code, _ := get(t, "http://"+closed.admin(t)+"/probe?target=127.0.0.1"); code != http.StatusNotFound {
+		t.Errorf("with --admin-probe=false: %d", code)
+	}
+}
+
+// TestServeReusePort has two services on one address, of which each takes some
+// of the connections.
+func TestServeReusePort(t *testing.T) {
+	first := startService(t, "--listen", "127.0.0.1:0", "--reuse-port", "--keep-root", "--allow", "first.test:80")
+	startService(t, "--listen", first.address(t, 0), "--reuse-port", "--keep-root", "--allow", "second.test:80")
+	eventually(t, "both have answered", func() bool {
+		return strings.Contains(ask(t, first.address(t, 0)), "second.test")
+	})
+	eventually(t, "the first answers too", func() bool {
+		return strings.Contains(ask(t, first.address(t, 0)), "first.test")
+	})
+}
+
 func TestServeUnderSystemd(t *testing.T) {
 	activate := need.Tool(t, "systemd-socket-activate")
 	ln, err := net.Listen("tcp", "127.0.0.1:0") // to find a free port

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -44,6 +45,15 @@ type Options struct {
 	// AdminExposed lets Admin be another address than loopback. Whoever
 	// reaches it reads the metrics and can profile the process.
 	AdminExposed bool
+
+	// Probe, where it is not nil, answers /probe on the admin address: it asks
+	// other machines for their policies, so the process keeps its right to
+	// connect.
+	Probe http.Handler
+
+	// ReusePort lets several processes of one user listen on an address; the
+	// kernel shares the connections out among them.
+	ReusePort bool
 
 	User string // whom to become when started as root; empty: port843 or nobody
 	// KeepRoot lets the process go on as root. Whoever breaks in is root then.

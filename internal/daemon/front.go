@@ -226,9 +226,10 @@ func (d *daemon) certificateFolders() []string {
 	return out
 }
 
-// backendPorts returns every port that the fronts connect to, and whether that
-// may be any.
+// backendPorts returns every port that the fronts connect to, and whether
+// something, a front or /probe, may connect to any.
 func (d *daemon) backendPorts() (ports []uint16, all bool) {
+	all = d.o.Admin != "" && d.o.Probe != nil
 	for _, f := range d.fronts {
 		all = all || f.ReachAnywhere != nil
 		for _, b := range f.Backends {

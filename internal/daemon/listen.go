@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"github.com/port843/port843/policy"
+	"github.com/port843/port843/server"
 )
 
 // FallbackPort is where the server listens when it was given no address and
@@ -57,12 +58,15 @@ func CleanAddress(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// bind opens a listening socket. Multipath TCP stays off: no client of this
-// protocol speaks it.
-func bind(ctx context.Context, address string) (net.Listener, error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	return lc.Listen(ctx, "tcp", address)
+// bind opens a listening socket for policies. Multipath TCP stays off: no
+// client of this protocol speaks it.
+func (d *daemon) bind(ctx context.Context, address string) (net.Listener, error) {
+	if d.o.ReusePort {
+		lc := net.ListenConfig{Control: reusePort}
+		lc.SetMultipathTCP(false)
+		return lc.Listen(ctx, "tcp", address)
+	}
+	return server.Listen(ctx, "tcp", address)
 }
 
 // inherit takes the sockets that a predecessor or systemd handed over.
@@ -167,7 +171,7 @@ func (d *daemon) open(ctx context.Context, from []socket) error {
 	d.admin = take(&from, d.o.Admin, nameAdmin)
 	if d.admin == nil {
 		var err error
-		if d.admin, err = bind(ctx, d.o.Admin); err != nil {
+		if d.admin, err = server.Listen(ctx, "tcp", d.o.Admin); err != nil {
 			return &BindError{Address: d.o.Admin, Err: err}
 		}
 	}
@@ -179,7 +183,7 @@ func (d *daemon) openFronts(ctx context.Context, from *[]socket) (err error) {
 		if f.ln = take(from, f.Address, nameFront); f.ln != nil {
 			continue
 		}
-		if f.ln, err = bind(ctx, f.Address); err != nil {
+		if f.ln, err = server.Listen(ctx, "tcp", f.Address); err != nil {
 			return &BindError{Address: f.Address, Err: err}
 		}
 	}
@@ -193,7 +197,7 @@ func policySockets(from []socket) []socket {
 // bindOrFallBack binds the address. Only where no address was named, and the
 // privilege is lacking, it serves on FallbackPort instead.
 func (d *daemon) bindOrFallBack(ctx context.Context, address string) (net.Listener, error) {
-	ln, err := bind(ctx, address)
+	ln, err := d.bind(ctx, address)
 	if err == nil {
 		return ln, nil
 	}
@@ -201,7 +205,7 @@ func (d *daemon) bindOrFallBack(ctx context.Context, address string) (net.Listen
 		return nil, &BindError{Address: address, Err: err}
 	}
 	fallback := net.JoinHostPort("", strconv.Itoa(FallbackPort))
-	ln, fallbackErr := bind(ctx, fallback)
+	ln, fallbackErr := d.bind(ctx, fallback)
 	if fallbackErr != nil {
 		return nil, &BindError{Address: fallback, Err: fallbackErr}
 	}

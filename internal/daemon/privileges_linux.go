@@ -78,6 +78,9 @@ func dropBounding() error {
 // secrets and are opened read-only.
 var systemFolders = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"}
 
+// bindOnly refuses new listeners and leaves connects free.
+var bindOnly = landlock.MustConfig(landlock.AccessNetSet(unix.LANDLOCK_ACCESS_NET_BIND_TCP)).BestEffort()
+
 // landlock closes the file system but for the folders of the policies, of the
 // binary and of the system's libraries, and /proc for the process's metrics (a
 // successor has another number), all read-only. New TCP sockets are refused
@@ -109,7 +112,11 @@ func (d *daemon) landlock() string {
 	}
 	ports, all := d.backendPorts()
 	if all {
-		return fmt.Sprintf("files only (ABI %d), since a front may connect to any port: readable %q", abi, read)
+		// A front that reaches anywhere, or /probe: connects stay free.
+		if err := bindOnly.RestrictNet(); err != nil {
+			return fmt.Sprintf("files only (ABI %d): %v", abi, err)
+		}
+		return fmt.Sprintf("in force (ABI %d): readable %q, connects to any port", abi, read)
 	}
 	var connects []landlock.Rule
 	for _, port := range ports {
