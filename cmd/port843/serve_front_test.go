@@ -64,7 +64,7 @@ func openWebSocket(t *testing.T, addr, origin string) (*websocket.Conn, *http.Re
 // TestServeFront is one command and one port for Flash's own dance, a raw
 // client and a page.
 func TestServeFront(t *testing.T) {
-	s := startCommand(t, exec.Command(binary(t), "serve", "--log", "json", "--front", "127.0.0.1:0="+echoServer(t), "--allow", "games.example.com:9000", "--origin", "https://play.example.com", "--public-port", "9000", "--admin", "127.0.0.1:0"))
+	s := startCommand(t, exec.Command(binary(t), "serve", "--log", "json", "--front", "127.0.0.1:0="+echoServer(t), "--allow", "games.example.com:9000", "--origin", "https://play.example.com", "--public-port", "9000", "--admin", "127.0.0.1:0", "--admin-probe=false"))
 	addr := s.logged(t, "front: serving")["address"].(string)
 	if got := ask(t, addr); !strings.Contains(got, `<allow-access-from domain="games.example.com" to-ports="9000"`) || strings.Contains(got, "site-control") {
 		t.Errorf("in band: %q", got)
