@@ -7,10 +7,16 @@ FUZZTIME    ?= 60s
 LEFT_OUT    := $(CURDIR)/bin/left-out.txt
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build test lint fuzz bench tools
+.PHONY: build test lint fuzz bench tools man
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.buildVersion=$(VERSION)' -o bin/port843 ./cmd/port843
+
+# man makes the man pages and the shells' completions from the command tree.
+man: build
+	@rm -rf bin/man bin/completions && mkdir -p bin/completions
+	bin/port843 manual bin/man
+	@for shell in bash zsh fish; do bin/port843 completion $$shell > bin/completions/port843.$$shell || exit 1; done
 
 test: tools lint
 	@mkdir -p bin && rm -f '$(LEFT_OUT)'

@@ -32,6 +32,8 @@ be done. Each verb's help says what "no" means for it.`,
 		newCheck(s),
 		newScan(s),
 		newListening(s),
+		newManual(s),
 	)
+	root.AddCommand(newTopics()...)
 	return root
 }

@@ -46,6 +46,7 @@ var floor = map[string]int{
 	"internal/daemon":      4,
 	"internal/web":         4,
 	"internal/cli":         4,
+	"internal/manual":      4,
 	"cmd/port843":          5,
 }
 
