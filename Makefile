@@ -7,7 +7,7 @@ FUZZTIME    ?= 60s
 LEFT_OUT    := $(CURDIR)/bin/left-out.txt
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build test lint fuzz bench tools man
+.PHONY: build test lint fuzz bench tools man packages
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.buildVersion=$(VERSION)' -o bin/port843 ./cmd/port843
@@ -17,6 +17,10 @@ man: build
 	@rm -rf bin/man bin/completions && mkdir -p bin/completions
 	bin/port843 manual bin/man
 	@for shell in bash zsh fish; do bin/port843 completion $$shell > bin/completions/port843.$$shell || exit 1; done
+
+# packages makes a deb and an rpm for amd64 and arm64, in dist/.
+packages:
+	$(GO) run ./packaging/release -version '$(VERSION)' packages
 
 test: tools lint
 	@mkdir -p bin && rm -f '$(LEFT_OUT)'
