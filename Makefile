@@ -7,7 +7,7 @@ FUZZTIME    ?= 60s
 LEFT_OUT    := $(CURDIR)/bin/left-out.txt
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build test lint fuzz bench tools man packages
+.PHONY: build test lint fuzz bench tools man packages dist dist-check
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.buildVersion=$(VERSION)' -o bin/port843 ./cmd/port843
@@ -21,6 +21,16 @@ man: build
 # packages makes a deb and an rpm for amd64 and arm64, in dist/.
 packages:
 	$(GO) run ./packaging/release -version '$(VERSION)' packages
+
+# dist makes the archives, their SBOMs and checksums for every platform, in
+# dist/. The same commit and Go make the same bytes.
+dist:
+	$(GO) run ./packaging/release -version '$(VERSION)' archives
+
+# dist-check builds everything twice, from two places and the second time with
+# an empty build cache, and compares. "make test" does it for two platforms.
+dist-check:
+	PORT843_DIST_ALL=1 $(GO) test -count=1 -v -timeout 60m -run TestTwoBuildsAreIdentical ./packaging/release
 
 test: tools lint
 	@mkdir -p bin && rm -f '$(LEFT_OUT)'

@@ -77,7 +77,7 @@ func run(args []string) error {
 	var names []string
 	switch kind := fl.Arg(0); kind {
 	case "archives":
-		return fmt.Errorf("later")
+		names, err = r.archives(ctx, platforms)
 	case "packages":
 		names, err = r.packages(ctx, linuxOf(platforms))
 	default:

@@ -22,8 +22,6 @@ const builtPackages = "PORT843_TEST_PACKAGES"
 // the two versions that the tests install, the second above the first.
 const older, newer = "v0.1.0", "v0.1.0-2-gabcdef0"
 
-var epoch = time.Unix(1_700_000_000, 0).UTC()
-
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if dir := madePackages.Load(); dir != nil {
