@@ -156,7 +156,8 @@ func TestImportsGoDown(t *testing.T) {
 }
 
 // outside tells the places that are no rooms of the program: tests of the
-// layout, examples, the benchmark's contenders and what makes packages.
+// layout, examples, the benchmark's contenders, what makes
+// packages, and what is for other tools.
 func outside(path string) bool {
 	path = strings.TrimPrefix(path, module)
 	for _, p := range []string{"internal/floors", "internal/need", "examples", "bench", "contrib", "packaging"} {

@@ -135,7 +135,7 @@ func checkSums(t *testing.T, files map[string][]byte) {
 func checkArchive(t *testing.T, name string, files map[string][]byte, binary string) {
 	t.Helper()
 	base := strings.TrimSuffix(strings.TrimSuffix(name, ".tar.gz"), ".zip")
-	for _, want := range []string{binary, "LICENSE", "README.md", "docs/serving.md", "man/port843-serve.1", "completions/port843.zsh", "port843.toml", "systemd/port843.socket"} {
+	for _, want := range []string{binary, "LICENSE", "README.md", "docs/serving.md", "man/port843-serve.1", "completions/port843.zsh", "port843.toml", "systemd/port843.socket", "contrib/grafana/port843.json"} {
 		if len(files[base+"/"+want]) == 0 {
 			t.Errorf("%s lacks %s", name, want)
 		}

@@ -153,12 +153,12 @@ func (r *release) makeExtras(ctx context.Context) error {
 		return err
 	}
 	r.extras = append(r.extras, file{"port843.toml", 0o644, quiet(reference)})
-	for _, dir := range []string{"packaging/systemd", "packaging/sysusers"} {
-		if err := r.addFolder(dir); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		r.addFolder("packaging/systemd", "systemd"),
+		r.addFolder("packaging/sysusers", "sysusers"),
+		r.addFolder("contrib/prometheus", "contrib/prometheus"),
+		r.addFolder("contrib/grafana", "contrib/grafana"),
+	)
 }
 
 // say runs the program and returns what it prints.
@@ -170,8 +170,8 @@ func (r *release) say(ctx context.Context, program string, args ...string) ([]by
 	return out, nil
 }
 
-// addFolder adds the files of a folder of the sources, under its last name.
-func (r *release) addFolder(dir string) error {
+// addFolder adds the files of a folder of the sources under another name.
+func (r *release) addFolder(dir, as string) error {
 	entries, err := os.ReadDir(filepath.Join(r.root, dir))
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (r *release) addFolder(dir string) error {
 		if err != nil {
 			return err
 		}
-		r.extras = append(r.extras, file{path.Join(path.Base(dir), e.Name()), 0o644, data})
+		r.extras = append(r.extras, file{path.Join(as, e.Name()), 0o644, data})
 		found++
 	}
 	if found == 0 {
