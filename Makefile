@@ -7,7 +7,7 @@ FUZZTIME    ?= 60s
 LEFT_OUT    := $(CURDIR)/bin/left-out.txt
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build test lint fuzz bench tools man packages dist dist-check
+.PHONY: build test lint fuzz bench tools man packages dist dist-check image
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.buildVersion=$(VERSION)' -o bin/port843 ./cmd/port843
@@ -31,6 +31,10 @@ dist:
 # an empty build cache, and compares. "make test" does it for two platforms.
 dist-check:
 	PORT843_DIST_ALL=1 $(GO) test -count=1 -v -timeout 60m -run TestTwoBuildsAreIdentical ./packaging/release
+
+# image makes an OCI archive for amd64 and arm64, in dist/, without a daemon.
+image:
+	$(GO) run ./packaging/release -version '$(VERSION)' image
 
 test: tools lint
 	@mkdir -p bin && rm -f '$(LEFT_OUT)'

@@ -100,11 +100,8 @@ func (r *release) tarball(base string, files []file) ([]byte, error) {
 	}
 	w := tar.NewWriter(zw)
 	for _, f := range files {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: path.Join(base, f.name), Mode: int64(f.mode), Size: int64(len(f.data)), ModTime: r.epoch, Format: tar.FormatPAX}
-		if err := w.WriteHeader(h); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(f.data); err != nil {
+		f.name = path.Join(base, f.name)
+		if err := r.entry(w, f); err != nil {
 			return nil, err
 		}
 	}

@@ -80,8 +80,10 @@ func run(args []string) error {
 		names, err = r.archives(ctx, platforms)
 	case "packages":
 		names, err = r.packages(ctx, linuxOf(platforms))
+	case "image":
+		names, err = r.image(ctx, linuxOf(platforms))
 	default:
-		return fmt.Errorf("%q is nothing to build: archives or packages", kind)
+		return fmt.Errorf("%q is nothing to build: archives, packages or image", kind)
 	}
 	for _, n := range names {
 		fmt.Println(filepath.Join(*out, n))
