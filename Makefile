@@ -4,6 +4,8 @@ GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    ?= 60s
+# The manifests' tests are a module of their own: they need Kubernetes' types.
+KUBERNETES   = contrib/kubernetes/strict
 LEFT_OUT    := $(CURDIR)/bin/left-out.txt
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -39,6 +41,7 @@ image:
 test: tools lint
 	@mkdir -p bin && rm -f '$(LEFT_OUT)'
 	PORT843_LEFT_OUT='$(LEFT_OUT)' $(GO) test -race -timeout 20m ./...
+	$(GO) test -C $(KUBERNETES) -race -count=1 -timeout 10m ./...
 	@if [ -s '$(LEFT_OUT)' ]; then echo 'left out on this machine:'; sort -u '$(LEFT_OUT)'; fi
 
 # tools installs the real servers and programs that the tests talk to. Without
@@ -51,6 +54,8 @@ lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'd: $$unformatted"; exit 1; fi
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
+	$(GO) mod tidy -C $(KUBERNETES) -diff
+	$(GO) vet -C $(KUBERNETES) ./...
 	GOOS=windows $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	GOOS=freebsd $(GO) vet ./...

@@ -158,6 +158,7 @@ func (r *release) makeExtras(ctx context.Context) error {
 		r.addFolder("packaging/sysusers", "sysusers"),
 		r.addFolder("contrib/prometheus", "contrib/prometheus"),
 		r.addFolder("contrib/grafana", "contrib/grafana"),
+		r.addFolder("contrib/kubernetes", "contrib/kubernetes"),
 	)
 }
 
