@@ -1,10 +1,17 @@
 package main
 
 import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/port843/port843/internal/cli"
+	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/need"
 )
 
@@ -23,4 +30,79 @@ func TestUnitIsHardened(t *testing.T) {
 	if strings.Contains(string(out), "ignoring") {
 		t.Errorf("systemd does not know something in the unit:\n%s", out)
 	}
+}
+
+const plist = "../../contrib/launchd/io.github.port843.plist"
+
+// TestServicesStartWhatThereIs tries the command lines of systemd's unit and
+// of launchd's list, each with a config in the place of its own.
+func TestServicesStartWhatThereIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "port843.toml")
+	if err := os.WriteFile(path, config.Minimal(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, command := range map[string][]string{"systemd": execStart(t), "launchd": programArguments(t)} {
+		if len(command) < 4 || filepath.Base(command[0]) != "port843" || command[1] != "serve" || command[2] != "--config" || !strings.HasSuffix(command[3], "/port843/port843.toml") {
+			t.Errorf("%s starts %q", name, command)
+			continue
+		}
+		args := append([]string{"serve", "--test", "--config", path}, command[4:]...)
+		if code, out, errs := run(t, args...); code != cli.ExitOK || !strings.Contains(out, "all is well") {
+			t.Errorf("%s: %q: exit %d\n%s%s", name, args, code, out, errs)
+		}
+	}
+}
+
+// execStart is the command of the unit.
+func execStart(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if command, ok := strings.CutPrefix(line, "ExecStart="); ok {
+			return strings.Fields(command)
+		}
+	}
+	return nil
+}
+
+// programArguments is the command of the property list, whose label is its
+// file's name.
+func programArguments(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile(plist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string][]string{}
+	key := ""
+	d := xml.NewDecoder(strings.NewReader(string(data)))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok || start.Name.Local != "key" && start.Name.Local != "string" {
+			continue
+		}
+		var text string
+		if err := d.DecodeElement(&text, &start); err != nil {
+			t.Fatal(err)
+		}
+		if start.Name.Local == "key" {
+			key = text
+		} else {
+			values[key] = append(values[key], text)
+		}
+	}
+	if label := values["Label"]; len(label) != 1 || label[0]+".plist" != filepath.Base(plist) {
+		t.Errorf("the label is %q", label)
+	}
+	return values["ProgramArguments"]
 }

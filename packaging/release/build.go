@@ -159,6 +159,7 @@ func (r *release) makeExtras(ctx context.Context) error {
 		r.addFolder("contrib/prometheus", "contrib/prometheus"),
 		r.addFolder("contrib/grafana", "contrib/grafana"),
 		r.addFolder("contrib/kubernetes", "contrib/kubernetes"),
+		r.addFolder("contrib/launchd", "contrib/launchd"),
 	)
 }
 
