@@ -74,19 +74,18 @@ type release struct {
 	out     string // for the results
 	version string
 	epoch   time.Time
-	env     []string // of the Go tool, beside the process's own
 	scratch string
 	extras  []file
 }
 
 // newRelease makes the folder for the results, and the extras, by running the
 // program once on this machine. close removes what it keeps in between.
-func newRelease(ctx context.Context, root, out, version string, epoch time.Time, env ...string) (*release, error) {
+func newRelease(ctx context.Context, root, out, version string, epoch time.Time) (*release, error) {
 	scratch, err := os.MkdirTemp("", "port843-release-")
 	if err != nil {
 		return nil, err
 	}
-	r := &release{root: root, out: out, version: version, epoch: epoch, env: env, scratch: scratch}
+	r := &release{root: root, out: out, version: version, epoch: epoch, scratch: scratch}
 	if err = os.MkdirAll(out, 0o755); err == nil {
 		err = r.makeExtras(ctx)
 	}
@@ -112,7 +111,6 @@ func (r *release) build(ctx context.Context, p platform) (string, error) {
 	// What tunes a build on this machine alone has no say.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off",
 		"GOOS="+p.os, "GOARCH="+p.arch)
-	cmd.Env = append(cmd.Env, r.env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building for %s: %w\n%s", p, err, text)
 	}

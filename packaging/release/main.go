@@ -33,6 +33,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,10 @@ func main() {
 	}
 }
 
+// versionRunes may stand in a version: it goes to the linker, and into names of
+// files.
+const versionRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+~-"
+
 func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -55,6 +60,10 @@ func run(args []string) error {
 	only := fl.String("platforms", "", "build these `platforms` alone, such as linux/amd64,windows/arm64")
 	if err := fl.Parse(args); err != nil {
 		return err
+	}
+	kind := fl.Arg(0)
+	if !slices.Contains([]string{"archives", "packages", "image"}, kind) {
+		return fmt.Errorf("%q is nothing to build: archives, packages or image", kind)
 	}
 	platforms, err := parsePlatforms(*only)
 	if err != nil {
@@ -69,21 +78,22 @@ func run(args []string) error {
 			return err
 		}
 	}
+	if strings.ContainsFunc(*version, func(r rune) bool { return !strings.ContainsRune(versionRunes, r) }) {
+		return fmt.Errorf("the version %q has characters beside %s", *version, versionRunes)
+	}
 	r, err := newRelease(ctx, *root, *out, *version, epoch)
 	if err != nil {
 		return err
 	}
 	defer r.close()
 	var names []string
-	switch kind := fl.Arg(0); kind {
+	switch kind {
 	case "archives":
 		names, err = r.archives(ctx, platforms)
 	case "packages":
 		names, err = r.packages(ctx, linuxOf(platforms))
 	case "image":
 		names, err = r.image(ctx, linuxOf(platforms))
-	default:
-		return fmt.Errorf("%q is nothing to build: archives, packages or image", kind)
 	}
 	for _, n := range names {
 		fmt.Println(filepath.Join(*out, n))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,42 +21,17 @@ const builtPackages = "PORT843_TEST_PACKAGES"
 // the two versions that the tests install, the second above the first.
 const older, newer = "v0.1.0", "v0.1.0-2-gabcdef0"
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir := madePackages.Load(); dir != nil {
-		os.RemoveAll(*dir)
-	}
-	os.Exit(code)
-}
-
-// madePackages is the folder that makePackages has made, to be removed.
-var madePackages atomic.Pointer[string]
-
-// makePackages builds both versions for this machine, once for all tests.
+// makePackages builds both versions for this machine, once for all tests, and
+// returns their folder.
 var makePackages = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "port843-packages-")
-	if err != nil {
-		return "", err
-	}
-	madePackages.Store(&dir)
+	dir := filepath.Join(scratch, "packages")
 	for _, v := range []string{older, newer} {
-		if err := makeVersion(dir, v); err != nil {
-			return dir, err
+		if _, err := makeRelease(nil, "-root", "../..", "-out", dir, "-version", v, "-platforms", "linux/"+runtime.GOARCH, "packages"); err != nil {
+			return "", err
 		}
 	}
 	return dir, nil
 })
-
-func makeVersion(dir, version string) error {
-	ctx := context.Background()
-	r, err := newRelease(ctx, "../..", dir, version, epoch)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	_, err = r.packages(ctx, []platform{{"linux", runtime.GOARCH}})
-	return err
-}
 
 // inMachine runs the rest of a test on a machine of its own, with the packages in its /tmp. It returns nil in the process that asked.
 func inMachine(t *testing.T) *machine {
