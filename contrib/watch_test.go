@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/internal/metrics"
 	"github.com/port843/port843/internal/need"
 )
@@ -37,6 +38,7 @@ func exposition(t *testing.T) string {
 		return metrics.Snapshot{
 			Version: "v1", Healthy: true,
 			Listeners: []metrics.Listener{{Address: "[::]:843", Digest: "aa", Bytes: 123}},
+			Fronts:    []metrics.Front{{Address: "[::]:9000", Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{{Address: "127.0.0.1:19000", Up: true}}}}},
 			Sources:   []metrics.Source{{Name: "policy.xml", Reloads: 1, Since: time.Unix(1, 0)}},
 		}
 	}))
@@ -72,7 +74,7 @@ func TestMetricNames(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	if out := promtool(t, "", "check", "rules", "--lint=all", "--lint-fatal", rules); !strings.Contains(out, "11 rules found") {
+	if out := promtool(t, "", "check", "rules", "--lint=all", "--lint-fatal", rules); !strings.Contains(out, "12 rules found") {
 		t.Errorf("%s", out)
 	}
 	promtool(t, "", "test", "rules", ruleTests)
@@ -85,7 +87,7 @@ var alertName = regexp.MustCompile(`(?m)- alert: (\w+)$`)
 func TestEveryAlert(t *testing.T) {
 	text, tests, docs := read(t, rules), read(t, ruleTests), read(t, alerts)
 	names := alertName.FindAllStringSubmatch(text, -1)
-	if len(names) != 11 {
+	if len(names) != 12 {
 		t.Fatalf("%d alerts", len(names))
 	}
 	for _, m := range names {
