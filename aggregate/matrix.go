@@ -30,15 +30,25 @@ type Matrix struct {
 	Cells    [][]Reaches // by domain, then by service
 }
 
-// Matrix returns who may reach which of the services, whoever let them in.
-func (t *Table) Matrix(services []Service) Matrix {
-	m := Matrix{Services: services}
+// Patterns returns the domains that the table's rules name, each once, in
+// their order.
+func (t *Table) Patterns() []policy.Domain {
+	var out []policy.Domain
 	for i := range t.Rules {
-		if d := t.Rules[i].Domain.WithScheme(policy.SchemeAny); !slices.Contains(m.Domains[max(len(m.Domains)-2, 0):], d) {
-			m.Domains = append(m.Domains, d)
+		if d := t.Rules[i].Domain.WithScheme(policy.SchemeAny); !slices.Contains(out[max(len(out)-2, 0):], d) {
+			out = append(out, d)
 		}
 	}
-	for _, d := range m.Domains {
+	return out
+}
+
+// Matrix returns who may reach which of the services, whoever let them in.
+func (t *Table) Matrix(services []Service) Matrix { return t.MatrixOf(t.Patterns(), services) }
+
+// MatrixOf is Matrix for some domains only.
+func (t *Table) MatrixOf(domains []policy.Domain, services []Service) Matrix {
+	m := Matrix{Domains: domains, Services: services}
+	for _, d := range domains {
 		ports, overHTTPS := t.Reach(d)
 		row := make([]Reaches, len(services))
 		for j := range services {

@@ -153,7 +153,7 @@ type jsonMatrixPart struct {
 func matrixJSON(t *table.Tables, tables []*aggregate.Table) jsonMatrix {
 	out := jsonMatrix{Version: 1, Tables: []jsonMatrixPart{}}
 	for _, one := range tables {
-		m := one.Matrix(servicesAt(t, one))
+		m := one.Matrix(t.ServicesAt(one))
 		part := jsonMatrixPart{addressText(one), map[string]map[string]string{}}
 		for i, d := range m.Domains {
 			row := map[string]string{}

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/port843/port843/aggregate"
@@ -124,29 +122,9 @@ func (p *printer) explainTable(t *aggregate.Table) {
 	p.printf("\n")
 }
 
-// servicesAt returns the services of a table's address, by name.
-func servicesAt(t *table.Tables, one *aggregate.Table) []aggregate.Service {
-	everywhere := map[string]bool{}
-	at := map[string]bool{}
-	for i := range t.Config.Owners {
-		o := &t.Config.Owners[i]
-		everywhere[o.Name] = len(o.Addresses) == 0
-		at[o.Name] = slices.Contains(o.Addresses, one.Address)
-	}
-	var out []aggregate.Service
-	for i := range t.Config.Services {
-		s := &t.Config.Services[i]
-		if s.Address == one.Address && s.Address.IsValid() || !s.Address.IsValid() && (everywhere[s.Owner] || at[s.Owner]) {
-			out = append(out, s.Service)
-		}
-	}
-	slices.SortFunc(out, func(a, b aggregate.Service) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
-
 func (p *printer) matrix(t *table.Tables, tables []*aggregate.Table) {
 	for i, one := range tables {
-		m := one.Matrix(servicesAt(t, one))
+		m := one.Matrix(t.ServicesAt(one))
 		if i > 0 {
 			p.printf("\n")
 		}

@@ -83,8 +83,13 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.BoolVar(&f.inetd, "inetd", false, "serve the one connection that is standard input, for inetd")
 	fl.StringVar(&f.o.User, "user", "", "when started as root, become `NAME` (default port843, or nobody)")
 	fl.BoolVar(&f.o.KeepRoot, "keep-root", false, "go on as root: whoever breaks in is root then")
-	fl.StringVar(&f.o.Admin, "admin", "", "serve metrics, health, status and profiles on `ADDR`")
-	fl.BoolVar(&f.o.AdminExposed, "admin-exposed", false, "let --admin be reached from other machines: whoever does reads everything there")
+	fl.StringVar(&f.o.Admin, "admin", "", "serve the page, metrics, health and profiles on `ADDR` (host:port, or unix:PATH)")
+	fl.StringVar(&f.o.AdminAccess.TokenFile, "admin-token-file", "", "ask for the token in `FILE` on --admin: for any address but loopback")
+	fl.StringVar(&f.o.AdminAccess.Cert, "admin-cert", "", "serve --admin over HTTPS with the certificate in `FILE`")
+	fl.StringVar(&f.o.AdminAccess.Key, "admin-key", "", "the `FILE` with the key of --admin-cert")
+	fl.StringVar(&f.o.AdminAccess.ClientCA, "admin-client-ca", "", "let only those in to --admin who have a certificate of a CA in `FILE`")
+	fl.StringArrayVar(&f.o.AdminAccess.Hosts, "admin-host", nil, "--admin is asked for by this `NAME` too; repeatable (default addresses and localhost)")
+	fl.BoolVar(&f.o.AdminReload, "admin-reload", false, "put a button on the page that reads every source again")
 	fl.BoolVar(&f.probe, "admin-probe", true, "answer /probe?target=HOST on --admin, for Prometheus: the process keeps its right to connect")
 	fl.BoolVar(&f.o.ReusePort, "reuse-port", false, "let several processes of one user listen on the address; the kernel shares the connections out")
 	fl.StringVar(&f.log, "log", "text", "log as `text|json`")
@@ -110,7 +115,7 @@ func runServe(cmd *cobra.Command, s cli.Streams, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	f.o.Log, f.o.Version = log, version()
+	f.o.Log, f.o.Version, f.o.PublicPort = log, version(), f.publicPort
 	if f.probe {
 		f.o.Probe = auditreport.ProbeHandler(scanLint)
 	}
@@ -188,6 +193,9 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 			}
 			f.listen = append(f.listen, address)
 		}
+	}
+	if !given("public-port") {
+		f.publicPort = c.Serve.PublicPort
 	}
 	if !given("admin") {
 		f.o.Admin = c.Serve.Admin
@@ -324,7 +332,7 @@ func serveError(err error) error {
 	case errors.Is(err, daemon.ErrRoot):
 		return cli.Fail(err, "name an ordinary user with --user, or say --keep-root: whoever breaks in is root then")
 	case strings.HasPrefix(err.Error(), "--admin"):
-		return cli.Fail(err, "use 127.0.0.1 or [::1], or say --admin-exposed")
+		return cli.Fail(err, "use 127.0.0.1, [::1] or unix:PATH, or ask for a token (--admin-token-file) or a client certificate (--admin-client-ca)")
 	}
 	return cli.Fail(err, "")
 }

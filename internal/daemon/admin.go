@@ -2,13 +2,12 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -137,11 +136,8 @@ func (d *daemon) adminHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprint(w, "port843\n\n/status\n/healthz\n/readyz\n/metrics\n/debug/pprof/\n")
-	})
-	return d.guard(mux)
+	d.page.Register(mux)
+	return d.access.Guard(mux)
 }
 
 // health is 200 while all is well. While the service does its work but
@@ -173,33 +169,6 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 	_ = e.Encode(v) // the client is gone: nobody to tell
 }
 
-// guard refuses requests for another host's name: a page of somebody else
-// whose name was made to lead here (DNS rebinding) must not read the status.
-func (d *daemon) guard(next http.Handler) http.Handler {
-	own, _, _ := net.SplitHostPort(d.o.Admin)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		host = trimBrackets(host)
-		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && host != own {
-			http.Error(w, "this is not the host that was asked for", http.StatusMisdirectedRequest)
-			return
-		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		next.ServeHTTP(w, r)
-	})
-}
-
-func trimBrackets(host string) string {
-	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
-		return host[1 : len(host)-1]
-	}
-	return host
-}
-
 // serveAdmin serves the admin pages until ctx ends.
 func (d *daemon) serveAdmin(ctx context.Context) error {
 	srv := &http.Server{
@@ -210,22 +179,12 @@ func (d *daemon) serveAdmin(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
-	if err := srv.Serve(d.admin); !errors.Is(err, http.ErrServerClosed) {
+	ln := d.admin
+	if c := d.access.TLS(); c != nil {
+		ln = tls.NewListener(ln, c)
+	}
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the admin address: %w", err)
 	}
 	return nil
-}
-
-// checkAdmin refuses an admin address that others than this machine reach,
-// unless that was asked for.
-func checkAdmin(address string, exposed bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("--admin %q is not an address with a port: %w", address, err)
-	}
-	addr, err := netip.ParseAddr(host)
-	if exposed || host == "localhost" || err == nil && addr.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("--admin %s: others than this machine could read the metrics and profile the process", address)
 }

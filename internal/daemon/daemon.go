@@ -17,6 +17,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/port843/port843/frontdoor"
+	"github.com/port843/port843/internal/web"
 	"github.com/port843/port843/server"
 )
 
@@ -41,10 +42,15 @@ type Options struct {
 	// Engine and Tuning are the server's; the zero values are good.
 	Engine server.Engine
 	Tuning server.Tuning
-	Admin  string // address and port of the admin pages; empty: none
-	// AdminExposed lets Admin be another address than loopback. Whoever
-	// reaches it reads the metrics and can profile the process.
-	AdminExposed bool
+	// Admin is the address and port of the admin pages, or "unix:" and a path;
+	// empty: none. Another address than loopback needs a token or client
+	// certificates in AdminAccess.
+	Admin       string
+	AdminAccess web.AccessOptions
+	AdminReload bool // the page has a button that reloads
+	// PublicPort is the port that clients see, where something redirects it to
+	// the listeners; 0: their own.
+	PublicPort uint16
 
 	// Probe, where it is not nil, answers /probe on the admin address: it asks
 	// other machines for their policies, so the process keeps its right to
@@ -89,6 +95,8 @@ type daemon struct {
 	fronts      []*front
 	doors       sync.WaitGroup // of the fronts, while they accept
 	admin       net.Listener
+	access      *web.Access // nil without Admin
+	page        *web.Page
 	predecessor *os.File // where to say that this process serves; nil without a take-over
 	server      *server.Server
 	user        string
@@ -104,12 +112,14 @@ type bound struct {
 
 // load reads every source once and checks the options.
 func load(o Options) (*daemon, error) {
+	d := &daemon{o: o, log: o.Log, named: o.Named, started: time.Now()}
 	if o.Admin != "" {
-		if err := checkAdmin(o.Admin, o.AdminExposed); err != nil {
+		var err error
+		if d.access, err = web.NewAccess(o.Admin, o.AdminAccess); err != nil {
 			return nil, err
 		}
+		d.page = d.newPage()
 	}
-	d := &daemon{o: o, log: o.Log, named: o.Named, started: time.Now()}
 	bySource := map[Source]*keeper{}
 	keeperOf := func(s Source) (k *keeper, err error) {
 		if k = bySource[s]; k != nil {
@@ -223,7 +233,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.keeper.attach(l)
+		s.keeper.attach(l, d.publicPort(l.Addr().String()))
 		a := s.keeper.policies().Default
 		d.log.Info("serving", "address", s.ln.Addr().String(), "source", s.keeper.source.String(), "digest", shortDigest(a), "bytes", a.Size(), "rules", len(a.Policy().Rules), "engine", l.Engine().String())
 	}
@@ -250,6 +260,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	adminFailed := make(chan error, 1)
 	if d.admin != nil {
 		d.log.Info("admin pages", "address", d.admin.Addr().String())
+		tasks.Go(func() { d.page.Run(running) })
 		tasks.Go(func() {
 			if err := d.serveAdmin(running); err != nil {
 				adminFailed <- err
@@ -306,13 +317,20 @@ func (d *daemon) reloads(ctx context.Context) {
 			return
 		case <-d.signals.reload:
 		}
-		d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
-		for _, k := range d.keepers {
-			_ = k.reload("asked to") // logged and counted there
-		}
-		d.reloadCertificates()
-		d.notify(sd.SdNotifyReady)
+		_ = d.reloadAll("asked to") // logged and counted there
 	}
+}
+
+// reloadAll reads every source anew.
+func (d *daemon) reloadAll(why string) error {
+	d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+	defer d.notify(sd.SdNotifyReady)
+	var errs []error
+	for _, k := range d.keepers {
+		errs = append(errs, k.reload(why))
+	}
+	d.reloadCertificates()
+	return errors.Join(errs...)
 }
 
 // watchdog tells systemd's watchdog that the process lives, where it asks.

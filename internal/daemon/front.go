@@ -148,7 +148,7 @@ func (f *front) start(s *sampler, limits server.Limits, running *sync.WaitGroup)
 		return err
 	}
 	f.door = door
-	f.keeper.attach(f)
+	f.keeper.attach(f, f.port())
 	running.Go(func() { door.Serve(f.ln) })
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/port843/port843/internal/web"
 	"github.com/port843/port843/server"
 )
 
@@ -16,11 +17,13 @@ type keeper struct {
 
 	loading sync.Mutex // held while the source is read
 
-	mu        sync.Mutex // guards the rest; never held while files are read
-	listeners []taker
-	seen      string // the signature of the last load
-	state     SourceState
-	loaded    Loaded
+	mu         sync.Mutex // guards the rest; never held while files are read
+	listeners  []taker
+	servedFrom uint16 // the lowest port that clients see its policies come from
+	seen       string // the signature of the last load
+	state      SourceState
+	loaded     Loaded
+	history    []web.Reload // the newest first
 }
 
 // taker is what serves a source's policies: a *server.Listener, or a front.
@@ -29,10 +32,11 @@ type taker interface{ SetPolicies(server.Policies) error }
 // SourceState is what status and metrics tell of a source.
 type SourceState struct {
 	Name       string    `json:"source"`
-	Since      time.Time `json:"since"`       // when what is in service was loaded
-	LastReload time.Time `json:"last_reload"` // when a reload was last tried
-	Reloads    uint64    `json:"reloads"`     // that changed what is in service
-	Refusals   uint64    `json:"refusals"`    // reloads that were refused
+	Files      []string  `json:"files,omitempty"` // that it was read from
+	Since      time.Time `json:"since"`           // when what is in service was loaded
+	LastReload time.Time `json:"last_reload"`     // when a reload was last tried
+	Reloads    uint64    `json:"reloads"`         // that changed what is in service
+	Refusals   uint64    `json:"refusals"`        // reloads that were refused
 	Error      string    `json:"error,omitempty"`
 	Refused    []string  `json:"refused,omitempty"`
 	Warnings   []string  `json:"warnings,omitempty"`
@@ -45,13 +49,13 @@ func newKeeper(s Source, log *slog.Logger) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.take(loaded, time.Now())
+	k.take(loaded, s.Paths(), time.Now())
 	return k, nil
 }
 
-func (k *keeper) take(loaded Loaded, now time.Time) {
+func (k *keeper) take(loaded Loaded, files []string, now time.Time) {
 	k.loaded = loaded
-	k.state.Name = k.source.String()
+	k.state.Name, k.state.Files = k.source.String(), files
 	k.state.Since, k.state.LastReload = now, now
 	k.state.Error = ""
 	k.state.Refused, k.state.Warnings = loaded.Refused, loaded.Warnings
@@ -63,10 +67,14 @@ func (k *keeper) take(loaded Loaded, now time.Time) {
 	}
 }
 
-// attach adds a listener that uses this source.
-func (k *keeper) attach(l taker) {
+// attach adds a listener that uses this source, and whose policies clients see
+// come from that port.
+func (k *keeper) attach(l taker, servedFrom uint16) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if len(k.listeners) == 0 || servedFrom < k.servedFrom {
+		k.servedFrom = servedFrom
+	}
 	k.listeners = append(k.listeners, l)
 }
 
@@ -92,6 +100,9 @@ func (k *keeper) reload(why string) error {
 	now := time.Now()
 	seen := signature(k.source.Paths())
 	loaded, err := k.source.Load()
+	files := k.source.Paths()
+	before := k.inService()
+	defer func() { k.remember(before, web.Reload{At: now, Why: why}, err) }()
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,8 +114,8 @@ func (k *keeper) reload(why string) error {
 		k.log.Error("reload refused: the last good policy stays in service", "source", k.source.String(), "why", why, "error", err)
 		return err
 	}
-	before := k.loaded.Policies.Default.Digest()
-	k.take(loaded, now)
+	digest := before.Policies.Default.Digest()
+	k.take(loaded, files, now)
 	k.state.Reloads++
 	for _, l := range k.listeners {
 		if err := l.SetPolicies(loaded.Policies); err != nil {
@@ -112,8 +123,35 @@ func (k *keeper) reload(why string) error {
 		}
 	}
 	a := loaded.Policies.Default
-	k.log.Info("reloaded", "source", k.source.String(), "why", why, "changed", a.Digest() != before, "digest", shortDigest(a), "bytes", a.Size())
+	k.log.Info("reloaded", "source", k.source.String(), "why", why, "changed", a.Digest() != digest, "digest", shortDigest(a), "bytes", a.Size())
 	return nil
+}
+
+// remember adds a reload to the history, with what it changed. It is done when
+// the new policies serve already: to compare large ones takes a while.
+func (k *keeper) remember(before web.InService, r web.Reload, err error) {
+	after := k.inService()
+	k.mu.Lock()
+	servedFrom := k.servedFrom
+	k.mu.Unlock()
+	if err != nil {
+		r.Error = err.Error()
+	} else {
+		r.Changes, r.More = web.Compare(before, after, servedFrom)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		r.Refused = k.state.Refused
+	}
+	k.history = append([]web.Reload{r}, k.history[:min(len(k.history), web.MaxReloads-1)]...)
+}
+
+// inService returns what is in service.
+func (k *keeper) inService() web.InService {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return web.InService{Policies: k.loaded.Policies, Tables: k.loaded.Tables}
 }
 
 // snapshot returns the state for status and metrics.

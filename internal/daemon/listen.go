@@ -14,6 +14,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 
+	"github.com/port843/port843/internal/web"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
@@ -171,7 +172,12 @@ func (d *daemon) open(ctx context.Context, from []socket) error {
 	d.admin = take(&from, d.o.Admin, nameAdmin)
 	if d.admin == nil {
 		var err error
-		if d.admin, err = server.Listen(ctx, "tcp", d.o.Admin); err != nil {
+		if path, ok := web.UnixPath(d.o.Admin); ok {
+			d.admin, err = web.ListenUnix(path)
+		} else {
+			d.admin, err = server.Listen(ctx, "tcp", d.o.Admin)
+		}
+		if err != nil {
 			return &BindError{Address: d.o.Admin, Err: err}
 		}
 	}

@@ -103,7 +103,12 @@ func (d *daemon) landlock() string {
 	// The version is the last that only knows the file system and TCP: later
 	// ones would close the socket that systemd is notified on.
 	config := landlock.V7.BestEffort()
+	var access []string // what a successor reads again
+	if d.access != nil {
+		access = d.access.Files()
+	}
 	if err := config.RestrictPaths(
+		landlock.ROFiles(access...).IgnoreIfMissing(),
 		landlock.RODirs(read...).IgnoreIfMissing(),
 		landlock.ROFiles("/etc/ld.so.cache").IgnoreIfMissing(),
 		landlock.RWFiles("/dev/null").IgnoreIfMissing(),

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/port843/port843/internal/bounded"
+	"github.com/port843/port843/internal/table"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
@@ -36,6 +37,8 @@ type Loaded struct {
 	// Refused are parts, such as one department's file, that were refused
 	// while the rest is served; the service is then not fully healthy.
 	Refused []string
+	// Tables are what the policies were built from; nil where they are files.
+	Tables *table.Tables
 }
 
 // fixed is a source that never changes: flags, or the built-in policy.

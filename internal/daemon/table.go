@@ -75,7 +75,7 @@ func (s *tableSource) Load() (Loaded, error) {
 		return Loaded{}, err
 	}
 	s.policy = t.Config.Serve.Policy
-	loaded := Loaded{Warnings: t.Warnings(), Refused: t.Refused()}
+	loaded := Loaded{Warnings: t.Warnings(), Refused: t.Refused(), Tables: t}
 	if !sameListeners(t.Config.Serve.Listeners, s.listeners) {
 		loaded.Warnings = append(loaded.Warnings, "the addresses to listen on have changed: they take effect at the next start or take-over")
 	}

@@ -59,6 +59,7 @@ var sideways = map[string]string{
 	"frontdoor -> server":                 "the same request framing and limits",
 	"frontdoor -> player":                 "the gateway dials as a player does",
 	"audit -> player":                     "the same careful client",
+	"internal/daemon -> internal/web":     "the daemon serves the page and fills it",
 }
 
 // library packages are for other people's programs: no flags, no log.Fatal,

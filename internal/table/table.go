@@ -33,6 +33,8 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/port843/port843/aggregate"
@@ -77,6 +79,26 @@ func (t *Tables) Warnings() []string {
 	for _, c := range t.Result.Conflicts() {
 		out = append(out, c.String())
 	}
+	return out
+}
+
+// ServicesAt returns the services of a table's address, by name.
+func (t *Tables) ServicesAt(one *aggregate.Table) []aggregate.Service {
+	everywhere := map[string]bool{}
+	at := map[string]bool{}
+	for i := range t.Config.Owners {
+		o := &t.Config.Owners[i]
+		everywhere[o.Name] = len(o.Addresses) == 0
+		at[o.Name] = slices.Contains(o.Addresses, one.Address)
+	}
+	var out []aggregate.Service
+	for i := range t.Config.Services {
+		s := &t.Config.Services[i]
+		if s.Address == one.Address && s.Address.IsValid() || !s.Address.IsValid() && (everywhere[s.Owner] || at[s.Owner]) {
+			out = append(out, s.Service)
+		}
+	}
+	slices.SortFunc(out, func(a, b aggregate.Service) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
