@@ -38,6 +38,10 @@ type answer struct {
 func openBrowser(t *testing.T) *browser {
 	t.Helper()
 	path := need.Tool(t, "chromium")
+	profile, err := os.MkdirTemp("", "port843-browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	inR, inW, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +52,7 @@ func openBrowser(t *testing.T) *browser {
 	}
 	// Root has no sandbox of its own, and /dev/shm is small in a container.
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-		"--no-first-run", "--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+		"--no-first-run", "--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
 	cmd.ExtraFiles = []*os.File{inR, outW}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -64,6 +68,8 @@ func openBrowser(t *testing.T) *browser {
 		inW.Close()
 		<-read
 		outR.Close()
+		// Its helpers end by themselves, and write until they do.
+		eventually(t, "the browser's files are gone", func() bool { return os.RemoveAll(profile) == nil })
 	})
 	var target struct{ TargetID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
@@ -191,17 +197,16 @@ func (b *browser) open(url string, width, height int, scheme string) {
 	b.is("the page is loaded", fmt.Sprintf("document.readyState === 'complete' && location.href.startsWith(%q)", strings.SplitN(url, "#", 2)[0]))
 }
 
-// picture returns the page as a PNG, from its top to its end.
-func (b *browser) picture() []byte {
+// picture returns what is to be seen of the page, from the top of an element
+// to the height of the screen, as a PNG.
+func (b *browser) picture(selector string) []byte {
 	b.t.Helper()
-	var size struct {
-		CSSContentSize struct{ Width, Height float64 }
-	}
-	b.call("Page.getLayoutMetrics", nil, &size)
+	var at struct{ Y, Width, Height float64 }
+	b.eval(fmt.Sprintf("({y: document.querySelector(%q).getBoundingClientRect().top + scrollY, width: innerWidth, height: innerHeight})", selector), &at)
 	var shot struct{ Data string }
 	b.call("Page.captureScreenshot", map[string]any{
 		"format": "png", "captureBeyondViewport": true,
-		"clip": map[string]any{"x": 0, "y": 0, "width": size.CSSContentSize.Width, "height": size.CSSContentSize.Height, "scale": 1},
+		"clip": map[string]any{"x": 0, "y": at.Y, "width": at.Width, "height": at.Height, "scale": 1},
 	}, &shot)
 	png, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {

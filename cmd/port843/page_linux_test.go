@@ -70,7 +70,8 @@ func rules(lines ...string) string {
 
 // TestPageInABrowser shows the page of a running service in Chromium: each
 // part, with traffic, as it changes; on a phone and on a wall, in light and in
-// dark; and holds it against axe's rules for accessibility.
+// dark; and holds it against axe's rules for accessibility. With
+// PORT843_PICTURES it leaves pictures of the parts in that folder, for docs/.
 func TestPageInABrowser(t *testing.T) {
 	axe, err := os.ReadFile(need.File(t, "../../.tools/node_modules/axe-core/axe.min.js"))
 	if err != nil {
@@ -99,8 +100,11 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		b.checkAccess(name, string(axe))
 		if out := os.Getenv("PORT843_PICTURES"); out != "" {
-			if err := os.WriteFile(filepath.Join(out, name+".png"), b.picture(), 0o644); err != nil {
-				t.Fatal(err)
+			for _, part := range []string{"body", "#who", "#try", "#changed"} {
+				file := filepath.Join(out, name+"-"+strings.TrimPrefix(part, "#")+".png")
+				if err := os.WriteFile(file, b.picture(part), 0o644); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}

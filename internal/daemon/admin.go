@@ -30,6 +30,8 @@ type Status struct {
 	Listeners []StatusListener `json:"listeners"`
 	Fronts    []StatusFront    `json:"fronts,omitempty"`
 	Sources   []SourceState    `json:"sources"`
+	// PerSecond is how many exchanges ended how, a second, over the last ten.
+	PerSecond map[string]float64 `json:"exchanges_per_second,omitempty"`
 }
 
 // StatusLimits are the limits in force.
@@ -125,7 +127,11 @@ func (d *daemon) adminHandler() http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, d.status()) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		s := d.status()
+		s.PerSecond = d.page.PerSecond()
+		writeJSON(w, http.StatusOK, s)
+	})
 	mux.HandleFunc("GET /healthz", d.health)
 	mux.HandleFunc("GET /readyz", d.readiness)
 	if d.o.Probe != nil {

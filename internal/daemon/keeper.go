@@ -23,7 +23,6 @@ type keeper struct {
 	seen       string // the signature of the last load
 	state      SourceState
 	loaded     Loaded
-	history    []web.Reload // the newest first
 }
 
 // taker is what serves a source's policies: a *server.Listener, or a front.
@@ -40,6 +39,8 @@ type SourceState struct {
 	Error      string    `json:"error,omitempty"`
 	Refused    []string  `json:"refused,omitempty"`
 	Warnings   []string  `json:"warnings,omitempty"`
+	// History are the last reloads, the newest first.
+	History []web.Reload `json:"history,omitempty"`
 }
 
 // newKeeper loads the source for the first time.
@@ -144,7 +145,8 @@ func (k *keeper) remember(before web.InService, r web.Reload, err error) {
 	if err == nil {
 		r.Refused = k.state.Refused
 	}
-	k.history = append([]web.Reload{r}, k.history[:min(len(k.history), web.MaxReloads-1)]...)
+	past := k.state.History
+	k.state.History = append([]web.Reload{r}, past[:min(len(past), web.MaxReloads-1)]...)
 }
 
 // inService returns what is in service.

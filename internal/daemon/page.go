@@ -48,6 +48,6 @@ func (k *keeper) view() web.Source {
 	return web.Source{
 		Name: s.Name, Files: s.Files, Since: s.Since, LastReload: s.LastReload, Reloads: s.Reloads, Refusals: s.Refusals,
 		Error: s.Error, Refused: s.Refused, Warnings: s.Warnings,
-		InService: web.InService{Policies: k.loaded.Policies, Tables: k.loaded.Tables}, History: k.history,
+		InService: web.InService{Policies: k.loaded.Policies, Tables: k.loaded.Tables}, History: s.History,
 	}
 }

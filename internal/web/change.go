@@ -110,7 +110,7 @@ func originsOf(in InService, a netip.Addr, t policy.Term) []string {
 		out = append(out, escape.Text(input.String(), 1024))
 	}
 	if n := len(inputs) - maxOrigins; n > 0 {
-		out = append(out, "and "+grouped(uint64(n))+" more")
+		out = append(out, "and "+Grouped(uint64(n))+" more")
 	}
 	return out
 }

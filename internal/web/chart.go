@@ -33,7 +33,7 @@ func newChart(title, unit string, points []point, now time.Time) chart {
 		top = max(top, p.value)
 		newest = p.value
 	}
-	c.Now, c.Max = figure(newest), figure(top)
+	c.Now, c.Max = Figure(newest), Figure(top)
 	c.Label = fmt.Sprintf("%s over the last hour: now %s %s, at most %s", title, c.Now, unit, c.Max)
 	if len(points) < 2 {
 		return c
@@ -52,8 +52,8 @@ func newChart(title, unit string, points []point, now time.Time) chart {
 	return c
 }
 
-// figure writes a number with as many digits as can be read at a glance.
-func figure(v float64) string {
+// Figure writes a number with as many digits as can be read at a glance.
+func Figure(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
@@ -64,11 +64,11 @@ func figure(v float64) string {
 	case v < 100:
 		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 	}
-	return grouped(uint64(v + 0.5))
+	return Grouped(uint64(v + 0.5))
 }
 
-// grouped writes a number with a comma before every three digits.
-func grouped(n uint64) string {
+// Grouped writes a number with a comma before every three digits.
+func Grouped(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -76,16 +76,16 @@ func grouped(n uint64) string {
 	return s
 }
 
-// ago says how long ago a moment was, in the one unit that tells most.
-func ago(at, now time.Time) string {
+// Ago says how long ago a moment was, in the one unit that tells most.
+func Ago(at, now time.Time) string {
 	if at.IsZero() {
 		return "never"
 	}
-	return span1(now.Sub(at)) + " ago"
+	return Span(now.Sub(at)) + " ago"
 }
 
-// span1 writes a duration in its greatest unit.
-func span1(d time.Duration) string {
+// Span writes a duration in its greatest unit.
+func Span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return strconv.Itoa(int(max(d, 0)/time.Second)) + " s"

@@ -20,7 +20,7 @@ func momentOf(at, now time.Time) moment {
 	if at.IsZero() {
 		return moment{Text: "never"}
 	}
-	return moment{ISO: at.UTC().Format(time.RFC3339), Text: ago(at, now)}
+	return moment{ISO: at.UTC().Format(time.RFC3339), Text: Ago(at, now)}
 }
 
 // health is the part that comes first.
@@ -34,7 +34,7 @@ type health struct {
 }
 
 func healthOf(v *View, now time.Time) health {
-	h := health{Well: len(v.Reasons) == 0, Ready: v.Ready, Version: v.Version, User: v.User, Up: span1(now.Sub(v.Started))}
+	h := health{Well: len(v.Reasons) == 0, Ready: v.Ready, Version: v.Version, User: v.User, Up: Span(now.Sub(v.Started))}
 	for _, r := range v.Reasons {
 		h.Reasons = append(h.Reasons, shown(r))
 	}
@@ -138,9 +138,9 @@ func nowOf(v *View, past []sample, now time.Time) nowPart {
 			return sum
 		}), now),
 		Open:      newChart("Open connections", "open", gauges(all, func(s sample) float64 { return float64(s.open) }), now),
-		OpenNow:   grouped(uint64(max(current.open, 0))),
-		OpenLimit: grouped(uint64(limits.MaxConnections)),
-		PerClient: grouped(uint64(limits.MaxPerAddress)),
+		OpenNow:   Grouped(uint64(max(current.open, 0))),
+		OpenLimit: Grouped(uint64(limits.MaxConnections)),
+		PerClient: Grouped(uint64(limits.MaxPerAddress)),
 		Deadline:  limits.Deadline.String(),
 		Advised:   policy.AdvisedSize,
 	}
@@ -155,7 +155,7 @@ func nowOf(v *View, past []sample, now time.Time) nowPart {
 		}
 		n.Outcomes = append(n.Outcomes, outcome{
 			Name: name, Means: means[o], Bad: o == server.Displaced || o == server.SendFailed || o == server.Expired,
-			Total: grouped(current.ended[o]),
+			Total: Grouped(current.ended[o]),
 			Chart: newChart(name, "per second", rates(all, func(s sample) uint64 { return s.ended[o] }), now),
 		})
 	}
@@ -170,10 +170,10 @@ func nowOf(v *View, past []sample, now time.Time) nowPart {
 
 func listenerRowOf(v *View, l Listener, now time.Time) listenerRow {
 	row := listenerRow{
-		Address: l.Address, Source: shown(l.Source), Accepted: grouped(l.Stats.Accepted), Open: grouped(uint64(max(l.Stats.Open, 0))),
+		Address: l.Address, Source: shown(l.Source), Accepted: Grouped(l.Stats.Accepted), Open: Grouped(uint64(max(l.Stats.Open, 0))),
 	}
 	if l.Stats.AcceptErrors > 0 {
-		row.Errors = grouped(l.Stats.AcceptErrors)
+		row.Errors = Grouped(l.Stats.AcceptErrors)
 	}
 	if s := v.source(l.Source); s != nil {
 		row.Since = momentOf(s.Since, now)
@@ -181,13 +181,13 @@ func listenerRowOf(v *View, l Listener, now time.Time) listenerRow {
 			row.Files = append(row.Files, shown(f))
 		}
 		if more := len(s.Files) - 5; more > 0 {
-			row.Files = append(row.Files, "and "+grouped(uint64(more))+" more")
+			row.Files = append(row.Files, "and "+Grouped(uint64(more))+" more")
 		}
 	}
 	policies := policiesOf(l.Policies)
 	for _, p := range policies[:min(len(policies), maxLines)] {
 		r := policyRow{
-			Digest: p.answer.Digest()[:12], Whole: p.answer.Digest(), Bytes: grouped(uint64(p.answer.Size())),
+			Digest: p.answer.Digest()[:12], Whole: p.answer.Digest(), Bytes: Grouped(uint64(p.answer.Size())),
 			Rules: len(p.answer.Policy().Rules), Part: min(100, p.answer.Size()*100/policy.AdvisedSize),
 		}
 		if p.addr.IsValid() {
@@ -209,7 +209,7 @@ func listenerRowOf(v *View, l Listener, now time.Time) listenerRow {
 func sourceRowOf(s Source, now time.Time) sourceRow {
 	row := sourceRow{
 		Name: shown(s.Name), Since: momentOf(s.Since, now), Last: momentOf(s.LastReload, now),
-		Reloads: grouped(s.Reloads), Refusals: grouped(s.Refusals), Error: shown(s.Error),
+		Reloads: Grouped(s.Reloads), Refusals: Grouped(s.Refusals), Error: shown(s.Error),
 	}
 	for _, r := range s.Refused[:min(len(s.Refused), maxLines)] {
 		row.Refused = append(row.Refused, shown(r))

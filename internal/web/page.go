@@ -81,6 +81,22 @@ func (p *Page) Run(ctx context.Context) {
 	}
 }
 
+// PerSecond returns how many exchanges ended how, a second, between the last
+// two samples; nil before there are two.
+func (p *Page) PerSecond() map[string]float64 {
+	past := p.past.last(time.Now())
+	if len(past) < 2 {
+		return nil
+	}
+	out := map[string]float64{}
+	for _, o := range server.Outcomes() {
+		for _, r := range rates(past[len(past)-2:], func(s sample) uint64 { return s.ended[o] }) {
+			out[o.String()] = r.value
+		}
+	}
+	return out
+}
+
 // Register adds the page at "/" and what belongs to it.
 func (p *Page) Register(mux *http.ServeMux) {
 	files, err := fs.Sub(assets, "assets")

@@ -79,14 +79,16 @@ func TestChartIsDrawnToScale(t *testing.T) {
 
 func TestFigures(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 0.001: "<0.01", 0.5: "0.5", 2: "2", 10: "10", 12.34: "12.3", 639.4: "639", 1234567: "1,234,567"} {
-		if got := figure(v); got != want {
+		if got := Figure(v); got != want {
 			t.Errorf("%v is written %q, want %q", v, got, want)
 		}
 	}
 }
 
 func TestCompareSaysWhatChangedInMeaning(t *testing.T) {
-	of := func(rules ...string) InService { return InService{Policies: server.Policies{Default: answerOf(t, rules...)}} }
+	of := func(rules ...string) InService {
+		return InService{Policies: server.Policies{Default: answerOf(t, rules...)}}
+	}
 	a := of(`<allow-access-from domain="a.test" to-ports="80,9000"/>`)
 	for _, c := range []struct {
 		to               InService

@@ -100,6 +100,13 @@ var cellTexts = map[aggregate.Reaches]string{
 	aggregate.ReachesNothing: "–", aggregate.ReachesSome: "some ports", aggregate.ReachesOverHTTPS: "over HTTPS", aggregate.ReachesAll: "yes",
 }
 
+// standings says what of an owner is in service whose newest version has
+// mistakes.
+var standings = map[aggregate.Standing]string{
+	aggregate.StandingLastGood: "its last good version stays in service",
+	aggregate.StandingPartial:  "what is clean of it is in service",
+}
+
 func whoOf(v *View) whoPart {
 	var w whoPart
 	for _, s := range v.Sources {
@@ -181,7 +188,7 @@ func cellOrigins(t *aggregate.Table, term policy.Term) []string {
 		out = append(out, in.Owner+" · "+shortPlace(in.Source))
 	}
 	if n := len(inputs) - maxOrigins; n > 0 {
-		out = append(out, "and "+grouped(uint64(n))+" more")
+		out = append(out, "and "+Grouped(uint64(n))+" more")
 	}
 	return out
 }
@@ -220,7 +227,7 @@ func (w *whoPart) owners(states []aggregate.OwnerState) {
 		if len(w.Owners) == maxLines {
 			return
 		}
-		row := whoOwner{Name: o.Name, Standing: o.Standing.String()}
+		row := whoOwner{Name: o.Name, Standing: standings[o.Standing]}
 		for _, r := range o.Refusals[:min(len(o.Refusals), maxFindings)] {
 			row.Refusals = append(row.Refusals, whoRefusal{string(r.Code), shown(r.Error())})
 		}
