@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -88,7 +91,12 @@ func TestPageInABrowser(t *testing.T) {
 	replace(t, scores, rules(`<allow-access-from domain="scores.example.com" to-ports="7010"/>`))
 	replace(t, tables, rules(`<allow-access-from domain="tables.physics.example.edu" to-ports="9020"/>`))
 	replace(t, config, pageConfig)
-	s := startService(t, "--config", config, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-reload")
+	backend := need.Serve(t, "127.0.0.1:0", func(c net.Conn) { io.CopyN(c, c, 5) })
+	s := startService(t, "--config", config, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-reload",
+		"--front", fmt.Sprintf("127.0.0.1:0=127.0.0.1:%d", backend))
+	if got, err := askOnce(s.logged(t, "front: serving")["address"].(string), "hello"); err != nil || got != "hello" {
+		t.Fatalf("through the front: %q, %v", got, err)
+	}
 	base := "http://" + s.admin(t) + "/"
 	look := func(name string, width, height int, scheme, query string) {
 		b.open(base+query, width, height, scheme)
@@ -115,6 +123,7 @@ func TestPageInABrowser(t *testing.T) {
 	}
 	look("well-light", 1400, 900, "light", "")
 	b.is("traffic is counted", `document.getElementById("now").textContent.includes("40 since the start: got the policy")`)
+	b.is("the front door is there", `document.querySelector("#fronts .tag.well")?.textContent === "up" && document.querySelector("#fronts").textContent.includes("5 B")`)
 	b.is("all is well", `document.querySelector("#health .well")`)
 	b.is("the matrix names owner and line", `[...document.querySelectorAll("td.reach.yes")].some(e => e.textContent.includes("physics · port843.toml:"))`)
 	b.is("the linter's findings are there", `document.querySelector(".findings")`)

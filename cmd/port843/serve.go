@@ -115,7 +115,10 @@ func runServe(cmd *cobra.Command, s cli.Streams, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	f.o.Log, f.o.Version, f.o.PublicPort = log, version(), f.publicPort
+	f.o.Log, f.o.Version = log, version()
+	if f.publicPort != 0 {
+		f.o.PublicPort = f.publicPort
+	}
 	if f.probe {
 		f.o.Probe = auditreport.ProbeHandler(scanLint)
 	}
@@ -195,7 +198,7 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 		}
 	}
 	if !given("public-port") {
-		f.publicPort = c.Serve.PublicPort
+		f.o.PublicPort = c.Serve.PublicPort
 	}
 	if !given("admin") {
 		f.o.Admin = c.Serve.Admin

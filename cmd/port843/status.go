@@ -147,9 +147,31 @@ func printStatus(w io.Writer, st *daemon.Status, now time.Time) {
 		fmt.Fprintf(tw, "%s\t%.12s\t%d\t%s\t%d\t%s\n", printable(l.Address), printable(l.Digest), l.Bytes, web.Grouped(l.Accepted), l.Open, printable(l.Source))
 	}
 	tw.Flush()
+	printFronts(w, st.Fronts)
 	for i := range st.Sources {
 		printSource(w, &st.Sources[i], now)
 	}
+}
+
+func printFronts(w io.Writer, fronts []daemon.StatusFront) {
+	if len(fronts) == 0 {
+		return
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "\nFRONT\tOPEN\tWEBSOCKETS\tRAW\tPOLICIES\tORIGINS REFUSED\tBACKENDS")
+	for _, f := range fronts {
+		var backends []string
+		for _, b := range f.Backends {
+			state := "up"
+			if !b.Up {
+				state = "down"
+			}
+			backends = append(backends, printable(b.Address)+" "+state)
+		}
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", printable(f.Address), f.Open, web.Grouped(f.WebSockets), web.Grouped(f.Raw),
+			web.Grouped(f.Policies), web.Grouped(f.Origins), strings.Join(backends, ", "))
+	}
+	tw.Flush()
 }
 
 func printOutcomes(w io.Writer, st *daemon.Status) {

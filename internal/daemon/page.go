@@ -34,6 +34,9 @@ func (d *daemon) view() web.View {
 			ServedFrom: d.publicPort(l.Addr().String()), Stats: l.Stats(), Policies: l.Policies(),
 		})
 	}
+	for _, f := range st.Fronts {
+		v.Fronts = append(v.Fronts, web.Front{Address: f.Address, Port: f.Port, Stats: f.stats})
+	}
 	for _, k := range d.keepers {
 		v.Sources = append(v.Sources, k.view())
 	}

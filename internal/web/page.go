@@ -119,6 +119,7 @@ func (p *Page) Register(mux *http.ServeMux) {
 type model struct {
 	Health  health
 	Now     nowPart
+	Fronts  []frontRow
 	Who     whoPart
 	Changed []changedSource
 	Try     tryPart
@@ -132,7 +133,7 @@ func (p *Page) model(ctx context.Context, query url.Values) model {
 	now := time.Now()
 	v := p.o.View()
 	m := model{
-		Health: healthOf(&v, now), Now: nowOf(&v, p.past.last(now), now), Who: p.whoNow(&v), Changed: changedOf(&v),
+		Health: healthOf(&v, now), Now: nowOf(&v, p.past.last(now), now), Fronts: frontsOf(&v, now), Who: p.whoNow(&v), Changed: changedOf(&v),
 		Reload: p.o.Reload != nil, Login: p.o.Login,
 	}
 	m.At = moment{ISO: now.UTC().Format(time.RFC3339), Text: now.UTC().Format("15:04:05") + " UTC"}
@@ -187,7 +188,7 @@ func (p *Page) reload(w http.ResponseWriter, r *http.Request) {
 
 // liveParts are the parts that an open page gets anew when they change, by the
 // id of their element and the name of their template.
-var liveParts = []string{"health", "now", "who", "changed"}
+var liveParts = []string{"health", "now", "front", "who", "changed"}
 
 // events sends the parts that changed, until the client leaves.
 func (p *Page) events(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/internal/table"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
@@ -22,7 +23,15 @@ type View struct {
 	Reasons   []string // what is not well, a line each; empty: all is well
 	Limits    server.Limits
 	Listeners []Listener
+	Fronts    []Front
 	Sources   []Source
+}
+
+// Front is a service's own port with the front door before it.
+type Front struct {
+	Address string
+	Port    uint16 // as clients see it
+	Stats   frontdoor.Stats
 }
 
 // Listener is one listening socket.

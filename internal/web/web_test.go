@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
@@ -152,6 +153,7 @@ func TestEverythingIsEscaped(t *testing.T) {
 	v := viewOf(answerOf(t, `<allow-access-from domain="a.test" to-ports="80"/>`))
 	v.Version, v.User, v.Reasons = evil, evil, []string{evil}
 	v.Listeners[0].Address, v.Listeners[0].Source = evil, evil
+	v.Fronts = []Front{{Address: evil, Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{{Address: evil, Error: evil}}}}}
 	v.Sources[0] = Source{Name: evil, Files: []string{evil}, Error: evil, Refused: []string{evil}, Warnings: []string{evil}, InService: v.Sources[0].InService,
 		History: []Reload{{Why: evil, Error: evil}, {Refused: []string{evil}, Changes: []Change{{Address: evil, Before: evil, After: evil, Granted: []Term{{evil, []string{evil}}}}}}}}
 	html := page(t, v, "/?from=http://"+"%3Cscript%3E"+"&to=%3Cscript%3E%22:80&at=%3Cscript%3E")
@@ -220,7 +222,7 @@ func TestEventsTellOnlyWhatChanged(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	if got := names(); got != "health now who changed at" {
+	if got := names(); got != "health now front who changed at" {
 		t.Errorf("at first: %s", got)
 	}
 	v.Reasons = []string{"two\nlines\r\nand more"}

@@ -16,7 +16,7 @@
     if (focused) document.getElementById(focused)?.focus({preventScroll: true});
   };
   const source = new EventSource("/events");
-  for (const id of ["health", "now", "who", "changed"]) {
+  for (const id of ["health", "now", "front", "who", "changed"]) {
     source.addEventListener(id, (e) => replace(id, e.data));
   }
   source.addEventListener("at", (e) => {
