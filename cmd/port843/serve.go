@@ -200,8 +200,17 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 	if !given("public-port") {
 		f.o.PublicPort = c.Serve.PublicPort
 	}
-	if !given("admin") {
-		f.o.Admin = c.Serve.Admin
+	a := &f.o.AdminAccess
+	for flag, pair := range map[string]struct {
+		to   *string
+		from string
+	}{
+		"admin": {&f.o.Admin, c.Serve.Admin}, "admin-token-file": {&a.TokenFile, c.Serve.AdminTokenFile},
+		"admin-cert": {&a.Cert, c.Serve.AdminCert}, "admin-key": {&a.Key, c.Serve.AdminKey}, "admin-client-ca": {&a.ClientCA, c.Serve.AdminClientCA},
+	} {
+		if !given(flag) {
+			*pair.to = pair.from
+		}
 	}
 	if !given("user") {
 		f.o.User = c.Serve.User

@@ -38,7 +38,11 @@ type Config struct {
 // Serve is what the server does. A limit that is zero is the server's default.
 type Serve struct {
 	Listeners      []Listener
-	Admin          string // address and port; empty: none
+	Admin          string // address and port, or "unix:" and a path; empty: none
+	AdminTokenFile string // paths of what Admin asks for and shows; empty: none
+	AdminCert      string
+	AdminKey       string
+	AdminClientCA  string
 	User           string // whom to become; empty: nobody else
 	Policy         string // the path of a policy file that is served in place of the table; empty: the table
 	Log            string // "text" or "json"; empty: text

@@ -169,6 +169,19 @@ func TestLoadAndFragments(t *testing.T) {
 	}
 }
 
+func TestAdmin(t *testing.T) {
+	c, err := Parse("/etc/port843/port843.toml", []byte("[serve]\nadmin = \"unix:admin.sock\"\nadmin_token_file = \"/run/token\"\nadmin_cert = \"c.pem\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Serve; s.Admin != "unix:/etc/port843/admin.sock" || s.AdminTokenFile != "/run/token" || s.AdminCert != "/etc/port843/c.pem" {
+		t.Errorf("%+v", s)
+	}
+	if _, err := Parse("x.toml", []byte("[serve]\nadmin = \"unix:\"\n")); len(MistakesOf(err)) != 1 {
+		t.Errorf("a socket without a path: %v", err)
+	}
+}
+
 func TestMistakesAreBounded(t *testing.T) {
 	_, err := Parse("f", []byte(strings.Repeat("[[service]]\n", 2*MaxMistakes)))
 	if n := len(MistakesOf(err)); n != MaxMistakes+1 {

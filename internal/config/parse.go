@@ -82,9 +82,19 @@ func (v *validator) serve(r *rawServe) {
 	if strings.ContainsAny(s.User, " \t\r\n:/") {
 		v.add(r.user.pos, "serve.user", CodeName, s.User, "not the name of a user")
 	}
-	if r.admin.set() {
+	if path, ok := strings.CutPrefix(r.admin.s, "unix:"); ok && path != "" {
+		s.Admin = "unix:" + resolve(v.c.Dir, path)
+	} else if r.admin.set() {
 		if _, ok := v.addrPort(r.admin, "serve.admin"); ok {
 			s.Admin = r.admin.s
+		}
+	}
+	for _, f := range []struct {
+		from text
+		to   *string
+	}{{r.adminToken, &s.AdminTokenFile}, {r.adminCert, &s.AdminCert}, {r.adminKey, &s.AdminKey}, {r.adminCA, &s.AdminClientCA}} {
+		if f.from.set() {
+			*f.to = resolve(v.c.Dir, f.from.s)
 		}
 	}
 	if r.policy.set() {

@@ -39,6 +39,7 @@ type rawServe struct {
 	listen                                    []text
 	admin, user, policy, log, deadline, meta  text
 	maxConnections, maxPerAddress, publicPort number
+	adminToken, adminCert, adminKey, adminCA  text
 }
 
 type rawListener struct {
@@ -118,6 +119,7 @@ func (s *section) serve() rawServe {
 		at: s.item, listen: s.texts("listen"), admin: s.text("admin"), user: s.text("user"), policy: s.text("policy"),
 		log: s.text("log"), deadline: s.text("deadline"), meta: s.text("meta_policy"),
 		maxConnections: s.number("max_connections"), maxPerAddress: s.number("max_per_address"), publicPort: s.number("public_port"),
+		adminToken: s.text("admin_token_file"), adminCert: s.text("admin_cert"), adminKey: s.text("admin_key"), adminCA: s.text("admin_client_ca"),
 	}
 }
 
