@@ -13,11 +13,15 @@ const (
 	chartHeight = 100.0
 )
 
-// chart is a curve over the last hour, ready for the page: the right edge is
-// now, the lower edge 0, the upper edge Max.
+// leastSpan is the least time that a chart shows: a young process has no hour.
+const leastSpan = 5 * time.Minute
+
+// chart is a curve over the last hour, or since the first point, ready for the
+// page: the right edge is now, the lower edge 0, the upper edge Max.
 type chart struct {
 	Title string
 	Unit  string
+	Since string // the left edge
 	Now   string // the newest value
 	Max   string // the greatest within the hour
 	Line  string // the points of a polyline; empty: fewer than two
@@ -34,7 +38,12 @@ func newChart(title, unit string, points []point, now time.Time) chart {
 		newest = p.value
 	}
 	c.Now, c.Max = Figure(newest), Figure(top)
-	c.Label = fmt.Sprintf("%s over the last hour: now %s %s, at most %s", title, c.Now, unit, c.Max)
+	shown := leastSpan
+	if len(points) > 0 {
+		shown = min(max(shown, now.Sub(points[0].at)), span)
+	}
+	c.Since = Span(shown) + " ago"
+	c.Label = fmt.Sprintf("%s, for %s: now %s %s, at most %s", title, Span(shown), c.Now, unit, c.Max)
 	if len(points) < 2 {
 		return c
 	}
@@ -43,7 +52,7 @@ func newChart(title, unit string, points []point, now time.Time) chart {
 		scale = 1
 	}
 	var line strings.Builder
-	x := func(at time.Time) float64 { return chartWidth * (1 - now.Sub(at).Seconds()/span.Seconds()) }
+	x := func(at time.Time) float64 { return chartWidth * (1 - now.Sub(at).Seconds()/shown.Seconds()) }
 	for _, p := range points {
 		fmt.Fprintf(&line, "%.1f,%.1f ", x(p.at), chartHeight*(1-p.value/scale))
 	}

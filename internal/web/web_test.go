@@ -73,6 +73,9 @@ func TestChartIsDrawnToScale(t *testing.T) {
 	if c.Line != "0.0,100.0 360.0,0.0 720.0,50.0" || c.Area != "0.0,100 "+c.Line+" 720.0,100" || c.Now != "5" || c.Max != "10" {
 		t.Errorf("%+v", c)
 	}
+	if c := newChart("x", "", []point{{now.Add(-2 * time.Minute), 1}, {now, 1}}, now); c.Since != "5 min ago" || c.Line != "432.0,0.0 720.0,0.0" {
+		t.Errorf("of a young process: %+v", c)
+	}
 	if c := newChart("x", "", nil, now); c.Line != "" || c.Now != "0" {
 		t.Errorf("of nothing: %+v", c)
 	}
