@@ -257,3 +257,40 @@ func TestReloadButtonIsOffByDefault(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenPagesAreBounded(t *testing.T) {
+	v := viewOf(answerOf(t))
+	p := New(Options{View: func() View { return v }})
+	mux := http.NewServeMux()
+	p.Register(mux)
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	ctx, leave := context.WithCancel(context.Background())
+	t.Cleanup(leave)
+	open := func() int {
+		r, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp.StatusCode
+	}
+	for i := range maxStreams {
+		if code := open(); code != http.StatusOK {
+			t.Fatalf("page %d: %d", i, code)
+		}
+	}
+	if code := open(); code != http.StatusServiceUnavailable {
+		t.Errorf("one page more: %d", code)
+	}
+	leave()
+	for deadline := time.Now().Add(time.Minute); p.streams.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the streams of pages that are gone go on")
+		}
+	}
+}
