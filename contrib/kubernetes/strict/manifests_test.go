@@ -124,6 +124,9 @@ func TestStrictlyDecodedAndConsistent(t *testing.T) {
 		if i < 0 || !m.ReadOnly {
 			t.Fatalf("the mount %s has no volume, or may be written", m.MountPath)
 		}
+		if s := d.Spec.Template.Spec.Volumes[i].Secret; s != nil && s.SecretName == "port843-admin" {
+			continue // whoever installs it makes his own
+		}
 		get[*corev1.ConfigMap](t, all, "ConfigMap/"+d.Spec.Template.Spec.Volumes[i].ConfigMap.Name)
 	}
 }

@@ -74,6 +74,10 @@ func TestServesAndReloadsConfigMaps(t *testing.T) {
 			if v.Name != m.Name {
 				continue
 			}
+			if v.Secret != nil { // the kubelet mounts it as it does a ConfigMap
+				mountConfigMap(t, root+m.MountPath, map[string]string{"token": "not-a-secret-but-long-enough"})
+				continue
+			}
 			data := map[string]string{}
 			for name, text := range get[*corev1.ConfigMap](t, all, "ConfigMap/"+v.ConfigMap.Name).Data {
 				data[name] = moved(text)
