@@ -149,9 +149,6 @@ func TestResumeAfterKill(t *testing.T) {
 		child(t)
 		return
 	}
-	if testing.Short() {
-		t.Skip("it takes seconds")
-	}
 	var mu sync.Mutex
 	asked := map[string]int{}
 	for host := range 40 {
