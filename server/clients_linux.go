@@ -28,13 +28,16 @@ func clientKeyOf(a netip.Addr) uint64 {
 // clientRef is a place in the client table plus one; 0 is none.
 type clientRef uint32
 
-// client is one client with connections on the careful path: 24 bytes.
+// client is one client with connections on the careful path: 20 bytes, in
+// halves of a key because a whole one would make it 24.
 type client struct {
-	key        uint64
-	head, tail ref // its connections, oldest first
-	n          uint32
-	next       clientRef // in its bucket, or among the free
+	high, low uint32
+	head      ref // its oldest connection, whose clientPrev is the newest
+	n         uint32
+	next      clientRef // in its bucket, or among the free
 }
+
+func (k *client) key() uint64 { return uint64(k.high)<<32 | uint64(k.low) }
 
 // clients finds the connections of a client. A client is in it only while it
 // has one, so there are never more of them than connections, and what an
@@ -73,7 +76,7 @@ func (t *clients) at(c clientRef) *client {
 // find returns the client with key, or 0.
 func (t *clients) find(key uint64) clientRef {
 	c := *t.bucket(key)
-	for c != 0 && t.at(c).key != key {
+	for c != 0 && t.at(c).key() != key {
 		c = t.at(c).next
 	}
 	return c
@@ -86,13 +89,14 @@ func (t *clients) push(s *slab, r ref, key uint64) {
 		c = t.enter(key)
 	}
 	k, x := t.at(c), s.at(r)
-	x.client, x.clientPrev, x.clientNext = c, k.tail, 0
-	if k.tail != 0 {
-		s.at(k.tail).clientNext = r
-	} else {
+	x.client, x.clientPrev, x.clientNext = c, r, 0
+	if k.head == 0 {
 		k.head = r
+	} else {
+		first := s.at(k.head)
+		s.at(first.clientPrev).clientNext = r
+		x.clientPrev, first.clientPrev = first.clientPrev, r
 	}
-	k.tail = r
 	k.n++
 }
 
@@ -108,7 +112,7 @@ func (t *clients) enter(key uint64) clientRef {
 		c = t.used
 	}
 	b := t.bucket(key)
-	*t.at(c) = client{key: key, next: *b}
+	*t.at(c) = client{high: uint32(key >> 32), low: uint32(key), next: *b}
 	*b = c
 	return c
 }
@@ -118,21 +122,21 @@ func (t *clients) remove(s *slab, r ref) {
 	x := s.at(r)
 	c := x.client
 	k := t.at(c)
-	if x.clientPrev != 0 {
-		s.at(x.clientPrev).clientNext = x.clientNext
-	} else {
-		k.head = x.clientNext
-	}
 	if x.clientNext != 0 {
 		s.at(x.clientNext).clientPrev = x.clientPrev
 	} else {
-		k.tail = x.clientPrev
+		s.at(k.head).clientPrev = x.clientPrev
+	}
+	if k.head == r {
+		k.head = x.clientNext
+	} else {
+		s.at(x.clientPrev).clientNext = x.clientNext
 	}
 	x.client, x.clientPrev, x.clientNext = 0, 0, 0
 	if k.n--; k.n > 0 {
 		return
 	}
-	at := t.bucket(k.key)
+	at := t.bucket(k.key())
 	for *at != c {
 		at = &t.at(*at).next
 	}

@@ -35,7 +35,7 @@
 //
 // On Linux a TCP listener is served by an engine of its own, elsewhere and for
 // other listeners by package net and a goroutine a connection; see [Engine].
-// Both keep the same guarantees. The native one holds 60 bytes for a connection
+// Both keep the same guarantees. The native one holds 56 bytes for a connection
 // that waits, and allocates nothing for an exchange. docs/engine.md says how,
 // [Tuning] what of it has a price, [SystemAdvice] what the system must allow.
 //

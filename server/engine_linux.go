@@ -18,9 +18,10 @@ import (
 // turn goes to the careful path (careful_linux.go), where it waits in the yard
 // (yard_linux.go) as one slot of a slab. docs/engine.md tells the whole story.
 //
-// All waiting is done by the runtime's poller, which has the listening sockets
-// and the yard's epoll in it: threads of its own would be faster only under
-// full load, and cost three times as much at a thousand exchanges a second.
+// All waiting is done by the runtime's poller, which has the listeners' gates
+// (gate_linux.go) and the yard's epoll in it: threads of its own would be
+// faster only under full load, and cost three times as much at a thousand
+// exchanges a second.
 
 // engine is the native half of a [Server].
 type engine struct {
@@ -47,19 +48,11 @@ func newEngine(s *Server, k *kernel) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := y.file.SyscallConn()
-	if err == nil {
-		err = y.file.SetReadDeadline(time.Time{}) // fails where the poller refused it
-	}
-	if err != nil {
-		y.file.Close()
-		return nil, err
-	}
 	e.yard = y
 	keeper := &worker{e: e}
 	y.timer = time.AfterFunc(time.Hour, func() { e.keepDeadlines(keeper) })
 	y.timer.Stop()
-	e.helpers.Go(func() { e.watchYard(raw) })
+	e.helpers.Go(func() { e.watchYard(y.raw) })
 	if s.foreign != nil {
 		e.tellings = make(chan told, tellingsKept)
 		e.helpers.Go(func() {
@@ -159,14 +152,42 @@ func (e *engine) end() {
 type native struct {
 	index  uint16
 	tuning Tuning
-	file   *os.File
-	raw    syscall.RawConn
+	ln     socket
+	gate   *gate
 	loops  []*loop
 	accept func(ln int) (int, syscall.Errno)
 	more   chan struct{} // one loop asks another one to help
 	l      *Listener
 
 	stopping atomic.Bool
+}
+
+// socket is the descriptor of a listening socket. An os.File would put it into
+// the runtime's poller, where the gate is to stand in its place.
+type socket struct {
+	mu     sync.RWMutex
+	fd     int
+	closed bool
+}
+
+// use calls f with the descriptor, which stays open meanwhile, and reports
+// false where it is closed already.
+func (s *socket) use(f func(fd int)) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.closed {
+		f(s.fd)
+	}
+	return !s.closed
+}
+
+func (s *socket) close(k *kernel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		k.close(s.fd)
+	}
 }
 
 // maxListeners is what the index in a state can tell apart.
@@ -190,18 +211,16 @@ func (s *Server) startNative(l *Listener, ln net.Listener) error {
 	if len(known) == maxListeners {
 		return errors.New("server: too many listeners")
 	}
-	file, err := tcp.File()
+	fd, err := duplicate(tcp)
 	if err != nil {
 		return err
 	}
-	n := &native{l: l, index: uint16(len(known)), file: file, more: make(chan struct{})}
-	if n.raw, err = file.SyscallConn(); err == nil {
-		err = n.prepare(s.native.k, s.tuning)
-	}
-	if err != nil {
-		file.Close()
+	n := &native{l: l, index: uint16(len(known)), ln: socket{fd: fd}}
+	if err := n.prepare(s.native.k, s.tuning); err != nil {
+		n.ln.close(&linux)
 		return err
 	}
+	n.more = make(chan struct{}, n.tuning.Loops-1)
 	// One descriptor of the socket is enough, and the poller would report
 	// each connection once for either.
 	ln.Close()
@@ -221,29 +240,28 @@ func (s *Server) startNative(l *Listener, ln net.Listener) error {
 // prepare sets the options of the listening socket. Those for speed are as
 // good as the kernel grants them.
 func (n *native) prepare(k *kernel, t Tuning) error {
-	if err := n.file.SetReadDeadline(time.Time{}); err != nil {
-		return err // the runtime's poller has not taken it
+	fd := n.ln.fd
+	// Connections inherit it, and closing one would wait.
+	if errno := k.noLinger(fd); errno != 0 {
+		return os.NewSyscallError("setsockopt SO_LINGER", errno)
 	}
-	var failed error
-	err := n.raw.Control(func(fd uintptr) {
-		// Connections inherit it, and closing one would wait.
-		if errno := k.noLinger(int(fd)); errno != 0 {
-			failed = os.NewSyscallError("setsockopt SO_LINGER", errno)
-			return
-		}
-		// Inherited too: a predecessor may have left it, and a request that is
-		// shorter than its mark would wait for its deadline.
-		k.setOption(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1)
-		n.accept = k.accept
-		if k.waitAtMost(int(fd), acceptAtMost) != 0 {
-			n.accept = k.acceptTold
-		}
-		t = t.withDefaults(synCookies())
-		t.LazyAck = n.option(k, int(fd), unix.TCP_QUICKACK, t.LazyAck, 0, 1)
-		t.DeferAccept = n.option(k, int(fd), unix.TCP_DEFER_ACCEPT, t.DeferAccept, 1, 0)
-	})
+	if errno := k.dontBlock(fd); errno != 0 {
+		return os.NewSyscallError("fcntl", errno)
+	}
+	// Inherited too: a predecessor may have left it, and a request that is
+	// shorter than its mark would wait for its deadline.
+	k.setOption(fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1)
+	n.accept = k.accept
+	if k.waitAtMost(fd, acceptAtMost) != 0 {
+		n.accept = k.acceptTold
+	}
+	t = t.withDefaults(synCookies())
+	t.LazyAck = n.option(k, fd, unix.TCP_QUICKACK, t.LazyAck, 0, 1)
+	t.DeferAccept = n.option(k, fd, unix.TCP_DEFER_ACCEPT, t.DeferAccept, 1, 0)
 	n.tuning = t
-	return errors.Join(err, failed)
+	var err error
+	n.gate, err = newGate(k, fd)
+	return err
 }
 
 // option sets a TCP option of the listening socket for a switch, and returns
@@ -260,7 +278,7 @@ func (n *native) option(k *kernel, fd, name int, s Switch, on, off int) Switch {
 // stop makes the accept loops end, after a last look at the queue.
 func (n *native) stop() {
 	n.stopping.Store(true)
-	n.file.SetReadDeadline(time.Unix(1, 0))
+	n.gate.file.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (n *native) addStats(s *Stats) {
@@ -273,13 +291,27 @@ func (n *native) addStats(s *Stats) {
 
 // duplicate returns another descriptor of the listening socket.
 func (n *native) duplicate() (*os.File, error) {
-	var dup int
-	var failed error
-	err := n.raw.Control(func(fd uintptr) { dup, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err = errors.Join(err, failed); err != nil {
+	dup, err := -1, net.ErrClosed
+	n.ln.use(func(fd int) { dup, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	return os.NewFile(uintptr(dup), n.file.Name()), nil
+	return os.NewFile(uintptr(dup), n.l.Addr().String()), nil
+}
+
+// duplicate returns another descriptor of a socket that is in the runtime's
+// poller, and whose close takes it out there.
+func duplicate(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var failed error
+	err = raw.Control(func(of uintptr) { fd, failed = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, failed); err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return fd, nil
 }
 
 // answerFor returns the answer in force for a connection.

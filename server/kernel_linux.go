@@ -33,10 +33,11 @@ type kernel struct {
 	setOption   func(fd, level, name, value int) syscall.Errno
 	noLinger    func(fd int) syscall.Errno
 	waitAtMost  func(fd int, d time.Duration) syscall.Errno
-	dontBlock   func(fd int) error
+	dontBlock   func(fd int) syscall.Errno
 	localAddr   func(fd int) (netip.AddrPort, syscall.Errno)
 	remoteAddr  func(fd int) (netip.AddrPort, syscall.Errno)
 	pending     func(ln int) bool
+	newEpoll    func() (fd int, errno syscall.Errno)
 	watch       func(epoll, op, fd int, events uint32) syscall.Errno
 	watchEvents func(epoll int, events []unix.EpollEvent) (n int, errno syscall.Errno)
 }
@@ -45,7 +46,7 @@ var linux = kernel{
 	accept: acceptCall, acceptTold: acceptToldCall, receive: receiveCall, send: sendCall, endSending: endSendingCall, close: closeCall,
 	setOption: setOptionCall, noLinger: noLingerCall, waitAtMost: waitAtMostCall,
 	dontBlock: dontBlockCall, localAddr: localAddrCall, remoteAddr: remoteAddrCall, pending: pendingCall,
-	watch: watchCall, watchEvents: watchEventsCall,
+	newEpoll: newEpollCall, watch: watchCall, watchEvents: watchEventsCall,
 }
 
 func acceptCall(ln int) (int, syscall.Errno) {
@@ -112,14 +113,14 @@ func waitAtMostCall(fd int, d time.Duration) syscall.Errno {
 	return errno
 }
 
-// dontBlockCall makes the listener non-blocking where it is not. It tells the
-// scheduler, and has to: see loop.burst.
-func dontBlockCall(fd int) error {
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err != nil || flags&unix.O_NONBLOCK != 0 {
-		return err
+// dontBlockCall makes the listener non-blocking where it is not.
+func dontBlockCall(fd int) syscall.Errno {
+	flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_GETFL, 0)
+	if errno != 0 || flags&unix.O_NONBLOCK != 0 {
+		return errno
 	}
-	return unix.SetNonblock(fd, true)
+	_, _, errno = syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags|unix.O_NONBLOCK)
+	return errno
 }
 
 func localAddrCall(fd int) (netip.AddrPort, syscall.Errno) { return nameOf(unix.SYS_GETSOCKNAME, fd) }
@@ -151,6 +152,11 @@ func pendingCall(ln int) bool {
 	var now unix.Timespec
 	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 	return errno != 0 || n > 0
+}
+
+func newEpollCall() (int, syscall.Errno) {
+	fd, _, errno := syscall.RawSyscall(unix.SYS_EPOLL_CREATE1, unix.EPOLL_CLOEXEC, 0, 0)
+	return int(fd), errno
 }
 
 func watchCall(epoll, op, fd int, events uint32) syscall.Errno {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,8 +16,8 @@ type loop struct {
 	_        [64]byte
 	answered atomic.Uint64 // exchanges that were over in one turn
 	accept   func(ln int) (int, syscall.Errno)
-	bursts   uint32
-	last     int // how many the last burst served
+	turns    uint32
+	last     int // how many the last turn served
 	k        *kernel
 	n        *native
 	l        *Listener
@@ -26,24 +27,31 @@ type loop struct {
 }
 
 const (
+	// turnAtMost is how many connections a loop serves before it lets the
+	// runtime look after the rest of the program: two milliseconds' work, a
+	// fifth of what the runtime allows any goroutine.
+	turnAtMost = 256
+
 	// helpAfter is how many connections in a row a loop serves before it asks
 	// for help: a queue that did not run empty for so long is growing.
 	helpAfter = 64
+
+	// shutAfter is how many it serves before it shuts the gate.
+	shutAfter = 8
+
+	// calmTurn is how many connections one wake-up finds while it pays to ask
+	// whether there are more: poll costs a seventh of a failing accept.
+	calmTurn = 4
 
 	// lastCalls is how many connections are still accepted when the listener
 	// stops: what a queue can hold with the kernel's default of somaxconn.
 	lastCalls = 4096
 
-	// calmBurst is how many connections one wake-up finds while it pays to ask
-	// whether there are more: poll costs a seventh of a failing accept.
-	calmBurst = 4
-
 	// acceptAtMost bounds an accept on a listener that another process has
 	// made blocking. It holds a processor for so long.
 	acceptAtMost = 10 * time.Millisecond
-	// blockCheck is the number of bursts after which the listener is made
-	// non-blocking again; in a long one that is done each helpAfter
-	// connections.
+	// blockCheck is the number of turns after which the listener is made
+	// non-blocking again.
 	blockCheck = 64
 )
 
@@ -55,65 +63,74 @@ func newLoop(e *engine, n *native) *loop {
 func (p *loop) lead() {
 	n := p.n
 	for !n.stopping.Load() {
-		err := n.raw.Read(func(fd uintptr) bool {
-			p.burst(int(fd), true)
-			return n.stopping.Load()
+		told := true // the poller will tell of the next connection
+		err := n.gate.raw.Read(func(uintptr) bool {
+			told = p.turn(n.ln.fd, n.gate)
+			return n.stopping.Load() || !told
 		})
-		if err != nil && !n.stopping.Load() {
+		if (err != nil || !told) && !n.stopping.Load() {
 			time.Sleep(acceptPause)
 		}
 	}
 	// Whoever waits in the queue has done so for the shortest time; without
 	// another descriptor of the socket he would be reset now. Others that
 	// share the socket have not lost what is answered here.
-	n.raw.Control(func(fd uintptr) {
-		for i := 0; i < lastCalls && p.serve(int(fd)); i++ {
-		}
-	})
+	for i := 0; i < lastCalls && p.serve(n.ln.fd); i++ {
+	}
 	close(n.more)
-	n.file.Close()
+	n.gate.file.Close()
+	n.ln.close(p.k)
 }
 
 // help accepts whenever the leading loop cannot keep up.
 func (p *loop) help() {
 	for range p.n.more {
-		p.n.raw.Control(func(fd uintptr) { p.burst(int(fd), false) })
+		p.last = turnAtMost
+		for p.last == turnAtMost && p.n.ln.use(func(fd int) { p.turn(fd, nil) }) {
+			runtime.Gosched()
+		}
 	}
 }
 
-// burst serves connections until the queue is empty or the listener stops.
+// turn serves connections until the queue is empty, the listener stops, or
+// there were enough for once. It reports whether the gate, if it has one, is
+// open in front of all that are left.
 //
 // That the queue is empty must be known before the poller is waited for, which
 // tells of changes only. To ask accept costs 2.7 µs, because it makes a socket
-// before it looks; to ask poll costs 0.4. So while bursts are short, poll is
-// asked; when they are long, accept, once in a burst.
+// before it looks; to ask poll costs 0.4. So while turns are short, poll is
+// asked; when they are long, accept, once in a turn.
 //
-// A burst may last as long as a flood does, and raw calls leave the runtime's
-// monitor asleep, which is what preempts a goroutine and looks after timers
-// and the poller meanwhile. dontBlock is an ordinary call and wakes it.
-func (p *loop) burst(ln int, leads bool) {
-	calm := p.last <= calmBurst
-	if p.bursts++; p.bursts%blockCheck == 0 {
+// A flood is served in many turns, with a look at the poller between them,
+// because raw calls leave the runtime's monitor asleep, which would look after
+// timers and the poller otherwise. To wake it instead, by an ordinary call,
+// costs a sixth of the exchanges.
+func (p *loop) turn(ln int, g *gate) (told bool) {
+	if p.turns++; p.turns%blockCheck == 0 {
 		p.k.dontBlock(ln)
 	}
-	served := 0
-	for !p.n.stopping.Load() && p.serve(ln) {
-		served++
-		if calm && served <= calmBurst && !p.k.pending(ln) {
+	calm := p.last <= calmTurn
+	p.last = 0
+	for p.last < turnAtMost && !p.n.stopping.Load() && p.serve(ln) {
+		p.last++
+		if calm && p.last <= calmTurn && !p.k.pending(ln) {
 			break
 		}
-		if served%helpAfter != 0 {
-			continue
-		}
-		p.k.dontBlock(ln)
-		if leads {
+		switch {
+		case g == nil:
+		case p.last == shutAfter:
+			g.shut()
+		case p.last%helpAfter == 0:
 			select {
 			case p.n.more <- struct{}{}:
 			default:
 			}
 		}
 	}
-	p.last = served
+	if g == nil {
+		return false
+	}
+	return !g.isShut && p.last < turnAtMost || g.open()
 }
 
 // serve accepts one connection, and reports whether there may be more.

@@ -266,10 +266,11 @@ func TestTuningInForce(t *testing.T) {
 	}
 	// The kernel says what is set.
 	var deferred int
-	control(t, l.native.file, func(fd int) (err error) {
-		deferred, err = unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT)
-		return err
-	})
+	var err error
+	l.native.ln.use(func(fd int) { deferred, err = unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT) })
+	if err != nil {
+		t.Fatal(err)
+	}
 	if (deferred > 0) != (got.DeferAccept == On) {
 		t.Errorf("TCP_DEFER_ACCEPT is %d", deferred)
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -29,10 +28,9 @@ type partial struct {
 // Its lock is never held over a call that could take long, and at most batch
 // connections are taken out at a time. The hot path never comes here.
 type yard struct {
+	poller
 	limits Limits
 	k      *kernel
-	epoll  int
-	file   *os.File // epoll's descriptor, watched by the runtime's poller in turn
 	timer  *time.Timer
 	start  time.Time
 
@@ -58,16 +56,12 @@ const (
 )
 
 func newYard(limits Limits, k *kernel) (*yard, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	p, err := newPoller(k)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
+		return nil, err
 	}
 	y := &yard{
-		limits: limits, k: k, epoll: fd, file: os.NewFile(uintptr(fd), "epoll"), start: time.Now(),
+		poller: p, limits: limits, k: k, start: time.Now(),
 		clients: newClients(limits.MaxConnections), sends: map[ref]partial{},
 	}
 	return y, nil
