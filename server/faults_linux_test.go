@@ -3,9 +3,11 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -216,6 +218,76 @@ func testFault(t *testing.T, f *fault) {
 	}
 	if ended != st.Accepted {
 		t.Errorf("%d ended of %d accepted: %+v", ended, st.Accepted, st)
+	}
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFaultsAtStart lets the calls fail that set an engine or a listener up.
+// Start says so, leaves the listener to its owner and no descriptor behind, and
+// works as soon as the kernel does.
+func TestFaultsAtStart(t *testing.T) {
+	k := linux
+	var failing string
+	open := map[int]bool{}
+	k.newEpoll = func() (int, syscall.Errno) {
+		if failing == "epoll_create1" {
+			return -1, unix.EMFILE
+		}
+		return linux.newEpoll()
+	}
+	k.noLinger = func(fd int) syscall.Errno {
+		open[fd] = true
+		if failing == "SO_LINGER" {
+			return unix.ENOMEM
+		}
+		return linux.noLinger(fd)
+	}
+	k.dontBlock = func(fd int) syscall.Errno {
+		if failing == "fcntl" {
+			return unix.EPERM
+		}
+		return linux.dontBlock(fd)
+	}
+	k.watch = func(epoll, op, fd int, events uint32) syscall.Errno {
+		if failing == "epoll_ctl" {
+			return unix.ENOSPC
+		}
+		return linux.watch(epoll, op, fd, events)
+	}
+	failing = "epoll_create1"
+	if _, err := newEngine(New(Options{}), &k); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("an engine without an epoll: %v", err)
+	}
+	failing = ""
+	s := New(Options{Engine: EngineNative})
+	var err error
+	if s.native, err = newEngine(s, &k); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := testAnswer(t, 1)
+	for _, failing = range []string{"epoll_create1", "SO_LINGER", "fcntl", "epoll_ctl"} {
+		if _, err := s.Start(ln, Policies{Default: a}); err == nil || !strings.Contains(err.Error(), failing) {
+			t.Errorf("with %s failing: %v", failing, err)
+		}
+	}
+	failing = ""
+	for fd := range open {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
+			t.Errorf("descriptor %d is left behind", fd)
+		}
+	}
+	l, err := s.Start(ln, Policies{Default: a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := askOnce(t, l); !bytes.Equal(got, a.wire) {
+		t.Errorf("got %q", got)
 	}
 	if err := s.Shutdown(context.Background()); err != nil {
 		t.Error(err)
