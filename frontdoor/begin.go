@@ -16,19 +16,19 @@ import (
 // begin finds out what a connection is and serves it. It closes it, now or in
 // a goroutine that has taken it over.
 func (d *Door) begin(c *conn) {
-	patience := d.limits.Silence
-	if d.o.ServerFirst {
-		patience = max(d.limits.Greeting, 0)
+	patience, serverFirst := c.in.limits.Silence, c.in.o.ServerFirst
+	if serverFirst {
+		patience = max(c.in.limits.Greeting, 0)
 	}
 	m := d.newMatch(c)
 	buf := getBuffer()
 	n, err := 0, error(nil)
-	if !d.o.ServerFirst || patience > 0 {
+	if !serverFirst || patience > 0 {
 		c.SetReadDeadline(in(patience))
 		n, err = c.Read(*buf)
 	}
 	// Who says nothing and ends its direction may still wait for a greeting.
-	silent := errors.Is(err, os.ErrDeadlineExceeded) || err == io.EOF && d.o.ServerFirst
+	silent := errors.Is(err, os.ErrDeadlineExceeded) || err == io.EOF && serverFirst
 	if n == 0 && err != nil && !silent {
 		putBuffer(buf)
 		c.Close()
@@ -47,7 +47,7 @@ func (d *Door) begin(c *conn) {
 
 func (d *Door) newMatch(c *conn) match {
 	_, inside := c.Conn.(*tls.Conn)
-	return match{http: !d.o.RawOnly, tls: d.o.TLS != nil && !inside}
+	return match{http: !c.in.o.RawOnly, tls: c.in.o.TLS != nil && !inside}
 }
 
 // serveKind serves a connection that is not raw. first is what was read of it.
@@ -68,15 +68,15 @@ func (d *Door) serveKind(k kind, c *conn, first []byte) {
 
 func (d *Door) servePolicy(c *conn, first []byte) {
 	defer c.Close()
-	c.SetDeadline(in(d.limits.Exchange))
+	c.SetDeadline(in(c.in.limits.Exchange))
 	server.Exchange(c, first, d.Answer, func() { d.counters.policies.Add(1) })
 }
 
 func (d *Door) serveTLS(c *conn) {
 	outer := &conn{Conn: c.Conn, prefix: c.prefix, remote: c.remote, local: c.local}
 	outer.release = func() {}
-	t := tls.Server(outer, d.o.TLS)
-	c.SetDeadline(in(d.limits.Exchange))
+	t := tls.Server(outer, c.in.o.TLS)
+	c.SetDeadline(in(c.in.limits.Exchange))
 	if err := t.Handshake(); err != nil {
 		c.Close()
 		return
@@ -98,7 +98,7 @@ func (d *Door) raw(c *conn, m match, buf *[]byte, n int) {
 		u.seen = append(u.seen, (*buf)[:n]...)
 	}
 	d.counters.raw.Add(1)
-	if d.dial == nil {
+	if c.in.dial == nil {
 		u.conn.prefix = append([]byte(nil), (*buf)[:n]...)
 		putBuffer(buf)
 		d.handPlayer(u)
@@ -128,17 +128,18 @@ func (d *Door) handPlayer(u *unsettled) {
 
 // serveHTTP answers what came as "GET ".
 func (d *Door) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	o := &d.inForce.Load().o
 	switch {
 	case !isUpgrade(r):
 		d.counters.http.Add(1)
-		if d.o.HTTP == nil {
+		if o.HTTP == nil {
 			http.NotFound(w, r)
 			return
 		}
-		d.o.HTTP.ServeHTTP(w, r)
-	case d.o.Gateway != nil:
+		o.HTTP.ServeHTTP(w, r)
+	case o.Gateway != nil && strings.HasPrefix(r.URL.Path, targetPath):
 		d.settleRequest(r)
-		d.o.Gateway.ServeHTTP(w, r)
+		o.Gateway.ServeHTTP(w, r)
 	default:
 		d.gateway.ServeHTTP(w, r)
 	}
@@ -157,11 +158,11 @@ func (d *Door) settleRequest(r *http.Request) {
 }
 
 // reach connects to the backend for a client.
-func (d *Door) reach(client, local net.Addr) (net.Conn, error) {
-	b, err := d.dial(context.Background(), client, local)
+func (d *Door) reach(c *conn) (net.Conn, error) {
+	b, err := c.in.dial(context.Background(), c.remote, c.local)
 	if err != nil {
 		d.counters.noBackend.Add(1)
-		d.notify(Event{Kind: EventNoBackend, Client: client, Err: err})
+		d.notify(Event{Kind: EventNoBackend, Client: c.remote, Err: err})
 	}
 	return b, err
 }

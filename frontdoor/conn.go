@@ -9,7 +9,8 @@ import (
 // conn is a connection of a door: its stream, TCP or TLS, with the bytes that
 // were read of it and are to be read again.
 type conn struct {
-	net.Conn // *net.TCPConn, *tls.Conn, or what the listener gives
+	net.Conn          // *net.TCPConn, *tls.Conn, or what the listener gives
+	in       *inForce // what the connection began with
 	prefix   []byte
 	remote   net.Addr // the client, as a PROXY header said it where there was one
 	local    net.Addr // what the client connected to

@@ -72,6 +72,9 @@
 // many, the oldest that is not settled makes room; sessions are never ended
 // for a newcomer: without one to make room, it is refused.
 //
+// [Door.Update] puts other options in force without losing a connection: whoever is
+// in goes on with what they began with.
+//
 // All methods may be called from any goroutine. The package has no global
 // state that changes but pools of buffers, writes no log and knows no flags;
 // [Options].Notify is told what a log would want.

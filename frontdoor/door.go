@@ -3,7 +3,6 @@ package frontdoor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,19 +11,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
 
 // Door is one port with what may be reached behind it. Make one with [New].
 type Door struct {
-	o        Options
-	limits   Limits
 	inForce  atomic.Pointer[inForce]
+	changing sync.Mutex // held while another inForce is made
 	room     *room
 	counters counters
-	backends *backends // nil without Options.Backends
-	dial     DialFunc  // nil: Accept
 	gateway  *Gateway
 
 	web      *http.Server
@@ -38,36 +33,25 @@ type Door struct {
 	running   sync.WaitGroup // accept loops and open connections
 }
 
-// inForce is a policy with the answer made of it.
-type inForce struct {
-	policy *policy.Policy
-	answer *server.Answer
-}
-
 // New returns a door that serves nothing yet. The error holds every mistake in
 // the options.
 func New(o Options) (*Door, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	d := &Door{o: o, limits: o.Limits.withDefaults(), dial: o.Dial, listeners: map[net.Listener]struct{}{}, webConns: newQueue(), players: newQueue()}
-	d.room = newRoom(d.limits.MaxConnections, d.limits.MaxPerAddress)
-	if err := d.SetPolicy(o.Policy); err != nil {
+	d := &Door{listeners: map[net.Listener]struct{}{}, webConns: newQueue(), players: newQueue()}
+	l := o.Limits.withDefaults()
+	d.room = newRoom(l.MaxConnections, l.MaxPerAddress)
+	d.gateway = newGateway(l, d.notify, func(r *http.Request, origin string) (DialFunc, error) {
+		return d.inForce.Load().route(r, origin)
+	})
+	d.gateway.counters, d.gateway.settle = &d.counters, d.settleRequest
+	if err := d.Update(o); err != nil {
 		return nil, err
 	}
-	if len(o.Backends) > 0 {
-		d.backends = newBackends(o.Backends, o.SendProxy, d.limits.Dial, d.notify)
-		d.dial = d.backends.dial
-	}
-	reach := d.dial
-	if reach == nil {
-		reach = d.hand
-	}
-	d.gateway = newGateway(d.limits, d.notify, tableRoute(func() *policy.Policy { return d.inForce.Load().policy }, o.Port, o.Origins, reach))
-	d.gateway.counters, d.gateway.settle = &d.counters, d.settleRequest
 	d.web = &http.Server{
 		Handler:           http.HandlerFunc(d.serveHTTP),
-		ReadHeaderTimeout: max(d.limits.Exchange, 0),
+		ReadHeaderTimeout: max(l.Exchange, 0),
 		IdleTimeout:       webIdle,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
@@ -87,31 +71,17 @@ const (
 
 type connKey struct{}
 
-// SetPolicy swaps the policy; sessions that are open stay. The error is that
-// of a policy which cannot be served, and changes nothing.
-func (d *Door) SetPolicy(p *policy.Policy) error {
-	if p == nil {
-		return ErrNoPolicy
-	}
-	a, err := server.PolicyAnswer(InBand(p, d.o.Port))
-	if err != nil {
-		return fmt.Errorf("frontdoor: %w", err)
-	}
-	d.inForce.Store(&inForce{p, a})
-	return nil
-}
-
 // Answer returns the in-band answer in force.
 func (d *Door) Answer() *server.Answer { return d.inForce.Load().answer }
 
 // Limits returns the limits in force, defaults filled in.
-func (d *Door) Limits() Limits { return d.limits }
+func (d *Door) Limits() Limits { return d.inForce.Load().limits }
 
 // Stats returns a snapshot of the door's counters.
 func (d *Door) Stats() Stats {
 	s := d.counters.snapshot()
-	if d.backends != nil {
-		s.Backends = d.backends.states()
+	if b := d.inForce.Load().backends; b != nil {
+		s.Backends = b.states()
 	}
 	return s
 }
@@ -209,8 +179,10 @@ func (d *Door) Shutdown(ctx context.Context) error {
 	d.players.Close()
 	d.web.Close()
 	d.webConns.Close()
-	if d.backends != nil {
-		d.backends.close()
+	d.changing.Lock() // an Update that is under way has its backends closed too
+	defer d.changing.Unlock()
+	if b := d.inForce.Load().backends; b != nil {
+		b.close()
 	}
 	return err
 }
@@ -232,8 +204,8 @@ func (d *Door) partFromPages() {
 }
 
 func (d *Door) notify(e Event) {
-	if d.o.Notify != nil {
-		d.o.Notify(e)
+	if notify := d.inForce.Load().o.Notify; notify != nil {
+		notify(e)
 	}
 }
 
@@ -241,7 +213,7 @@ func (d *Door) notify(e Event) {
 func (d *Door) handle(nc net.Conn) {
 	d.counters.accepted.Add(1)
 	d.counters.open.Add(1)
-	c := &conn{Conn: nc, remote: nc.RemoteAddr(), local: nc.LocalAddr()}
+	c := &conn{Conn: nc, in: d.inForce.Load(), remote: nc.RemoteAddr(), local: nc.LocalAddr()}
 	c.release = func() {
 		if c.guest != nil {
 			d.room.leave(c.guest)
@@ -250,7 +222,7 @@ func (d *Door) handle(nc net.Conn) {
 		d.running.Done()
 	}
 	if d.trusted(c.remote) {
-		if err := c.readProxyHeader(d.limits.Exchange); err != nil {
+		if err := c.readProxyHeader(c.in.limits.Exchange); err != nil {
 			d.notify(Event{Kind: EventProxy, Client: nc.RemoteAddr(), Err: err})
 			c.Close()
 			return

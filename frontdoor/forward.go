@@ -16,7 +16,7 @@ import (
 // it; else it has closed the connection.
 func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []byte) {
 	u.onTaken = func(k kind, seen []byte) { takenAs, taken = k, seen }
-	backend, err := d.reach(u.RemoteAddr(), u.LocalAddr())
+	backend, err := d.reach(u.conn)
 	if err == nil && n > 0 {
 		_, err = backend.Write((*buf)[:n])
 	}
@@ -28,9 +28,9 @@ func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []
 		d.hearOut(u)
 		return takenAs, taken
 	}
-	s := &session{idle: d.limits.Idle, client: u, backend: backend}
-	if d.limits.Total > 0 {
-		t := time.AfterFunc(d.limits.Total, s.abort)
+	s := &session{idle: u.in.limits.Idle, client: u, backend: backend}
+	if total := u.in.limits.Total; total > 0 {
+		t := time.AfterFunc(total, s.abort)
 		defer t.Stop()
 	}
 	var up int64
@@ -53,7 +53,7 @@ func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []
 // still be a request is heard, so that pages and players see what is wrong; a
 // raw one reads a reset, as from the closed port itself.
 func (d *Door) hearOut(u *unsettled) {
-	u.conn.SetReadDeadline(in(d.limits.Exchange))
+	u.conn.SetReadDeadline(in(u.in.limits.Exchange))
 	small := make([]byte, firstSize)
 	for !u.settledRaw() {
 		if _, err := u.Read(small); err != nil {

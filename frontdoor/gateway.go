@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 
@@ -41,7 +42,7 @@ type GatewayOptions struct {
 // where the backend cannot be connected, both before the WebSocket is
 // accepted, with the reason as text.
 type Gateway struct {
-	limits   Limits
+	limits   atomic.Pointer[Limits]
 	notify   func(Event)
 	counters *counters
 	settle   func(*http.Request) // told of a request that becomes a session
@@ -83,7 +84,10 @@ func newGateway(l Limits, notify func(Event), r route) *Gateway {
 	if notify == nil {
 		notify = func(Event) {}
 	}
-	return &Gateway{limits: l.withDefaults(), notify: notify, counters: &counters{}, settle: func(*http.Request) {}, route: r}
+	g := &Gateway{notify: notify, counters: &counters{}, settle: func(*http.Request) {}, route: r}
+	l = l.withDefaults()
+	g.limits.Store(&l)
+	return g
 }
 
 // Stats returns a snapshot of the counters that concern WebSockets.
@@ -150,7 +154,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ws.SetReadLimit(-1) // a message is streamed, whatever its size
 	g.settle(r)
 	g.counters.webSockets.Add(1)
-	g.run(newTunnel(ws, backend, g.limits))
+	g.run(newTunnel(ws, backend, *g.limits.Load()))
 }
 
 // refuse answers a request that gets no WebSocket.

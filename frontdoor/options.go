@@ -58,8 +58,9 @@ type Options struct {
 	// as for /crossdomain.xml. The default answers 404.
 	HTTP http.Handler
 
-	// Gateway, where it is not nil, answers WebSockets in place of the door's
-	// own gateway: one that reaches what a policy elsewhere permits.
+	// Gateway, where it is not nil, answers WebSockets for paths below /to/ in
+	// place of the door's own: one that reaches what a policy elsewhere permits
+	// ([NewPolicyGateway]).
 	Gateway http.Handler
 
 	Limits Limits

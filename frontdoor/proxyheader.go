@@ -14,7 +14,7 @@ import (
 // refused, since its own clients could send one.
 func (d *Door) trusted(peer net.Addr) bool {
 	ip := addrPort(peer).Addr().Unmap().WithZone("")
-	for _, p := range d.o.ProxyFrom {
+	for _, p := range d.inForce.Load().o.ProxyFrom {
 		if p.Contains(ip) {
 			return true
 		}

@@ -37,6 +37,13 @@ func newRoom(maxAll, maxClient int) *room {
 	return &room{maxAll: maxAll, maxClient: maxClient, open: map[*guest]struct{}{}, clients: map[netip.Addr]*client{}, waiting: list.New()}
 }
 
+// limit changes how many there may be. Who is in stays.
+func (r *room) limit(maxAll, maxClient int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.maxAll, r.maxClient = maxAll, maxClient
+}
+
 // enter takes a connection in, unsettled. It returns nil where the connection
 // is one too many, and how many others were displaced for it.
 func (r *room) enter(c net.Conn, key netip.Addr) (g *guest, displaced int) {

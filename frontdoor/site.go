@@ -16,6 +16,9 @@ import (
 // is for; everything else is 404. It is immutable.
 type Sites struct{ files map[string]siteFile }
 
+// sitePath is where the policy of a host is (Adobe's guide).
+const sitePath = "/crossdomain.xml"
+
 type siteFile struct {
 	body []byte
 	etag string
@@ -47,7 +50,7 @@ func (s *Sites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		host = h
 	}
 	f, ok := s.files[strings.ToLower(strings.Trim(host, "[]"))]
-	if !ok || r.URL.Path != "/crossdomain.xml" {
+	if !ok || r.URL.Path != sitePath {
 		http.NotFound(w, r)
 		return
 	}
