@@ -75,9 +75,8 @@ type Owner struct {
 // Service is a service with what the front door wants of it.
 type Service struct {
 	aggregate.Service
-	Owner       string
-	Backends    []string // host:port, in the order in which they are tried; empty: the service is not ours to forward
-	ServerFirst bool     // its protocol begins with the server's greeting
+	Owner string
+	Front
 }
 
 // Fragments returns the files that the owner's globs match, sorted, each once.

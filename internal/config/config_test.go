@@ -48,7 +48,7 @@ func TestReferenceShowsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{c.Serve, c.Serve.Listeners[1], c.Services[0], c.Sites[0]} {
+	for _, v := range []any{c.Serve, c.Serve.Listeners[1], c.Services[0], c.Services[0].Front, c.Sites[0]} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			name := rv.Type().Field(i).Name
@@ -92,6 +92,15 @@ func TestMistakes(t *testing.T) {
 		{"service", owner + "[[service]]\nname = \"s\"\nowner = \"b\"\nports = \"0\"\nallow = [\"\"]\nspeaks = \"both\"\nbackend = \"x\"\nsecure = 1\n[[service]]\nname = \"s\"\nowner = \"a\"\nports = \"1\"\nallow = \"*\"\nhost = \"*\"\naddress = \"a\"\n", []string{
 			"7:9 service[1].owner no-such-owner", "8:9 service[1].ports ports-range", "9:10 service[1].allow empty", "10:10 service[1].speaks not-a-choice", "11:11 service[1].backend bad-address", "12:10 service[1].secure wrong-kind",
 			"14:8 service[2].name twice", "18:8 service[2].host bad-host", "19:11 service[2].address bad-address"}},
+		{"front", owner + "[[service]]\nname = \"s\"\nowner = \"a\"\nports = \"1-2\"\nallow = \"*\"\nbackend = [\"h:1\", \"h\", \":1\", \"h:0\"]\norigins = [\"x.y\", \"https://*.com\"]\ncert = [\"a\", \"b\"]\nkey = \"a\"\nproxy_from = [\"h\", \"::/200\"]\nsend_proxy = 3\nidle = \"1\"\ntotal = \"-1h\"\nmax_connections = 0\nmax_per_address = -1\ntargets = \"all\"\ntargets_also = [\"10.0.0.0/8\"]\n", []string{
+			"8:9 service[1].ports one-port", "10:19 service[1].backend bad-address", "10:24 service[1].backend bad-address", "10:30 service[1].backend bad-address",
+			"11:12 service[1].origins bad-origin", "11:19 service[1].origins bad-origin", "12:9 service[1].cert not-in-pairs", "14:15 service[1].proxy_from bad-address", "14:20 service[1].proxy_from bad-address",
+			"15:14 service[1].send_proxy bad-limit", "16:8 service[1].idle bad-limit", "17:9 service[1].total bad-limit", "18:19 service[1].max_connections bad-limit", "19:19 service[1].max_per_address bad-limit",
+			"20:11 service[1].targets not-a-choice", "21:17 service[1].targets_also goes-with"}},
+		{"front without a backend", owner + "[[service]]\nname = \"s\"\nowner = \"a\"\nports = \"1-2\"\nallow = \"*\"\nspeaks = \"server\"\norigins = [\"*\"]\ncert = [\"a\"]\nkey = \"a\"\nproxy_from = \"::1\"\nsend_proxy = 1\nidle = \"1h\"\ntotal = \"1h\"\nmax_connections = 1\nmax_per_address = 1\ntargets = \"policy\"\ntargets_also = [\"10.0.0.0/8\"]\nfiles = \"x\"\n", []string{
+			"10:10 service[1].speaks goes-with", "11:12 service[1].origins goes-with", "12:9 service[1].cert goes-with", "13:7 service[1].key goes-with", "14:14 service[1].proxy_from goes-with", "15:14 service[1].send_proxy goes-with",
+			"16:8 service[1].idle goes-with", "17:9 service[1].total goes-with", "18:19 service[1].max_connections goes-with", "19:19 service[1].max_per_address goes-with", "20:11 service[1].targets goes-with", "21:17 service[1].targets_also goes-with", "22:9 service[1].files goes-with"}},
+		{"two on a port", "[serve]\nlisten = [\"127.0.0.1:1\"]\n" + owner + "[[service]]\nname = \"s\"\nowner = \"a\"\nports = \"1\"\nallow = \"*\"\nbackend = \"h:1\"\n[[service]]\nname = \"t\"\nowner = \"a\"\nports = \"2\"\nallow = \"*\"\nbackend = \"h:1\"\n[[service]]\nname = \"u\"\nowner = \"a\"\naddress = \"::1\"\nports = \"2\"\nallow = \"*\"\nbackend = \"h:1\"\n[[service]]\nname = \"v\"\nowner = \"a\"\nports = \"2\"\nallow = \"*\"\n[[service]]\nname = \"w\"\nowner = \"a\"\naddress = \"127.0.0.2\"\nports = \"3\"\nallow = \"*\"\nbackend = \"h:1\"\n[[service]]\nname = \"x\"\nowner = \"a\"\naddress = \"127.0.0.3\"\nports = \"3\"\nallow = \"*\"\nbackend = \"h:1\"\n", []string{"10:9 service[1].ports twice", "23:9 service[3].ports twice"}},
 		{"policy and owners", "[serve]\npolicy = \"x.xml\"\n" + owner, []string{"2:10 serve.policy policy-and-table"}},
 		{"characters, not bytes", "[serve]\n\"ü\".x = 1\nadmin = [\"é\", 2]\n", []string{"2:1 serve.\\u00fc unknown-key", "3:1 serve.admin wrong-kind"}},
 	} {
@@ -137,6 +146,31 @@ policy = "../p.xml"
 	}
 	if c.ServedFrom() != 10843 {
 		t.Errorf("the table is served from %d: the listener with a file of its own does not count", c.ServedFrom())
+	}
+}
+
+func TestFront(t *testing.T) {
+	c, err := Parse("/etc/port843/f.toml", []byte(`owner = [{name = "a", ports = "*", domains = "*"}]
+[[service]]
+name = "s"
+owner = "a"
+ports = "9000"
+allow = "*"
+backend = ["h:1", "[::1]:2"]
+cert = ["a.pem", "/b.pem"]
+key = ["a.key", "/b.key"]
+proxy_from = ["::ffff:192.0.2.1", "198.51.100.7/24"]
+files = "../srv"
+idle = "90s"
+targets = "table"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := c.Services[0].Front
+	want := []KeyPair{{"/etc/port843/a.pem", "/etc/port843/a.key"}, {"/b.pem", "/b.key"}}
+	if !reflect.DeepEqual(f.Certificates, want) || fmt.Sprint(f.ProxyFrom) != "[192.0.2.1/32 198.51.100.0/24]" || f.Files != "/etc/srv" || f.Idle != 90*time.Second || f.AnyTarget {
+		t.Errorf("%+v", f)
 	}
 }
 

@@ -34,6 +34,10 @@ const (
 	CodeMore      Code = "and-more"         // more than MaxMistakes
 	CodeSharing   Code = "host-of-two"      // a host of two owners
 	CodeBounds    Code = "out-of-bounds"    // more than the owner may
+	CodeOrigin    Code = "bad-origin"       // not a page's scheme and host
+	CodePairs     Code = "not-in-pairs"     // certificates without keys, or the other way round
+	CodeAlone     Code = "goes-with"        // a key that says nothing without another
+	CodeOnePort   Code = "one-port"         // a service with a backend and several ports
 )
 
 // MaxMistakes is how many mistakes are reported; after these only "and more".

@@ -59,9 +59,9 @@ func (v *validator) config(r *raw) {
 	for i := range r.owners {
 		v.owner(&r.owners[i], hosts)
 	}
-	services := map[string]bool{}
+	services, taken := map[string]bool{}, v.takenPlaces()
 	for i := range r.services {
-		v.service(&r.services[i], services)
+		v.service(&r.services[i], services, taken)
 	}
 	sites := map[string]bool{}
 	for i := range r.sites {
@@ -240,7 +240,7 @@ func (v *validator) owner(r *rawOwner, hosts map[string]string) {
 	v.c.Owners = append(v.c.Owners, o)
 }
 
-func (v *validator) service(r *rawService, names map[string]bool) {
+func (v *validator) service(r *rawService, names map[string]bool, taken map[place]string) {
 	s := Service{Owner: r.owner.s, Service: aggregate.Service{
 		Name: r.name.s, Secure: r.secure, Source: v.source(r.at.pos),
 		HostPos: r.host.pos, AddressPos: r.address.pos, PortsPos: r.ports.pos,
@@ -265,16 +265,8 @@ func (v *validator) service(r *rawService, names map[string]bool) {
 	}
 	s.Ports = v.ports(r.ports, r.at)
 	s.Allow, s.AllowPos = v.domains(r.allow, r.at, "allow")
-	if v.choice(r.speaks, key("speaks"), "client", "server") {
-		s.ServerFirst = r.speaks.s == "server"
-	}
-	for _, t := range r.backend {
-		host, port, err := net.SplitHostPort(t.s)
-		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
-			v.add(t.pos, key("backend"), CodeAddress, t.s, `a host and a port, such as "127.0.0.1:19000"`)
-		}
-		s.Backends = append(s.Backends, t.s)
-	}
+	s.Front = v.front(&r.front, r.at)
+	v.ownPort(&s, r, taken)
 	v.c.Services = append(v.c.Services, s)
 }
 

@@ -54,10 +54,11 @@ type rawOwner struct {
 }
 
 type rawService struct {
-	at                                        item
-	name, owner, host, address, ports, speaks text
-	allow, backend                            []text
-	secure                                    bool
+	at                                item
+	name, owner, host, address, ports text
+	allow                             []text
+	secure                            bool
+	front                             rawFront
 }
 
 // item is where a table of the file stands and how it is called.
@@ -106,7 +107,7 @@ func (d *decoder) decode(root *node) raw {
 	top.many("service", func(s *section) {
 		r.services = append(r.services, rawService{
 			at: s.item, name: s.text("name"), owner: s.text("owner"), host: s.text("host"), address: s.text("address"),
-			ports: s.text("ports"), speaks: s.text("speaks"), allow: s.texts("allow"), backend: s.texts("backend"), secure: s.truth("secure"),
+			ports: s.text("ports"), allow: s.texts("allow"), secure: s.truth("secure"), front: s.front(),
 		})
 	})
 	top.many("site", func(s *section) { r.sites = append(r.sites, s.site()) })
