@@ -169,3 +169,13 @@ func fileName(at string) (string, bool) {
 	}
 	return rest, true
 }
+
+// Is reports whether the folder of that name is still the one that was opened.
+func (f *Files) Is(dir string) bool {
+	there, err := os.Stat(dir)
+	if err != nil {
+		return false
+	}
+	here, err := f.root.Stat(".")
+	return err == nil && os.SameFile(here, there)
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -183,7 +184,11 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 	if f.config == "" {
 		return nil, nil
 	}
-	source, c, err := daemon.Table(f.config)
+	base, err := f.front.base()
+	if err != nil {
+		return nil, err
+	}
+	source, c, err := daemon.Table(f.config, base)
 	if err != nil {
 		return nil, configError(err)
 	}
@@ -227,7 +232,9 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 	if !given("max-per-address") && c.Serve.MaxPerAddress != 0 {
 		f.o.Limits.MaxPerAddress = c.Serve.MaxPerAddress
 	}
-	return source, f.configFronts(c, source)
+	f.o.Table = source
+	f.front.inConfig = slices.ContainsFunc(c.Services, func(s config.Service) bool { return len(s.Backends) > 0 })
+	return source, nil
 }
 
 // listens turns --listen and the policy flags into addresses with sources.

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,18 +13,20 @@ import (
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/daemon"
-	"github.com/port843/port843/policy"
 )
 
 // frontFlags are the flags of serve that concern services' own ports.
 type frontFlags struct {
 	front       []string
+	inConfig    bool // a service of the config has a backend
 	origin      []string
 	serverFirst bool
 	sendProxy   int
 	proxyFrom   []string
-	certificate string
-	key         string
+	certificate []string
+	key         []string
+	files       string
+	idle, total time.Duration
 	anywhere    bool
 	also        []string
 }
@@ -37,8 +38,11 @@ func (f *frontFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.serverFirst, "server-first", false, "the services behind --front greet first")
 	fl.IntVar(&f.sendProxy, "send-proxy", 0, "begin connections to backends with a PROXY header of `VERSION` 1 or 2")
 	fl.StringArrayVar(&f.proxyFrom, "proxy-from", nil, "peers in this `RANGE` must send a PROXY header to --front; repeatable")
-	fl.StringVar(&f.certificate, "cert", "", "answer TLS on --front with the certificate in this `FILE` (PEM)")
-	fl.StringVar(&f.key, "key", "", "the certificate's key, in this `FILE` (PEM)")
+	fl.StringArrayVar(&f.certificate, "cert", nil, "answer TLS on --front with the certificate in this `FILE` (PEM), for the names in it; repeatable; read again when it changes")
+	fl.StringArrayVar(&f.key, "key", nil, "the certificate's key, in this `FILE` (PEM); as often as --cert, in the same order")
+	fl.StringVar(&f.files, "files", "", "serve the files below `DIR` over HTTP on --front: the page, the SWF, Ruffle")
+	fl.DurationVar(&f.idle, "session-idle", 0, "end sessions through --front in which nothing is said for this `time` (default "+frontdoor.DefaultIdle.String()+")")
+	fl.DurationVar(&f.total, "session-total", 0, "end every session through --front after this `time` (default never)")
 	fl.BoolVar(&f.anywhere, "front-reaches-any-host-that-permits", false, "connect WebSockets for /to/HOST/PORT to that host, where its own policy permits the page: pages make this machine connect to hosts of their choice")
 	fl.StringArrayVar(&f.also, "front-reaches-also", nil, "with that, let this `RANGE` be reached although it is not public; repeatable")
 }
@@ -48,7 +52,7 @@ func (f *frontFlags) register(cmd *cobra.Command) {
 func (f *serveFlags) fronts(main daemon.Source) error {
 	ff := &f.front
 	if len(ff.front) == 0 {
-		if len(f.o.Fronts) == 0 && (ff.certificate != "" || ff.key != "" || len(ff.origin) > 0 || ff.serverFirst || ff.sendProxy != 0 || len(ff.proxyFrom) > 0 || ff.anywhere) {
+		if !ff.inConfig && ff.given() {
 			return cli.Usage("write --front LISTEN=BACKEND", "without --front there is nothing for --origin, --cert and the like")
 		}
 		return nil
@@ -87,55 +91,25 @@ func (f *serveFlags) fronts(main daemon.Source) error {
 	return nil
 }
 
-// configFronts adds a front for each service of the config that has a backend.
-func (f *serveFlags) configFronts(c *config.Config, source daemon.Source) error {
-	sites, err := sitesOf(c)
-	if err != nil {
-		return cli.Fail(err, "")
-	}
-	for i := range c.Services {
-		s := &c.Services[i]
-		if len(s.Backends) == 0 {
-			continue
-		}
-		if s.Ports.Len() != 1 {
-			return cli.Refuse(fmt.Errorf("%s: service %s has a backend and the ports %s", c.File, s.Name, s.Ports), "write a service for each port that has a backend of its own")
-		}
-		one, err := f.front.base()
-		if err != nil {
-			return err
-		}
-		one.Address = net.JoinHostPort(addressOrAll(s.Address), s.Ports.String())
-		one.Backends, one.ServerFirst, one.Source, one.HTTP = s.Backends, s.ServerFirst || one.ServerFirst, source, sites
-		f.o.Fronts = append(f.o.Fronts, one)
-	}
-	return nil
-}
-
-// sitesOf serves every [[site]] of the config; nil without any.
-func sitesOf(c *config.Config) (http.Handler, error) {
-	if len(c.Sites) == 0 {
-		return nil, nil
-	}
-	byHost := map[string]*policy.Policy{}
-	for i := range c.Sites {
-		byHost[c.Sites[i].Host] = c.Sites[i].Policy()
-	}
-	return frontdoor.NewSites(byHost)
-}
-
-func addressOrAll(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
+// given reports whether a flag says something of a front.
+func (ff *frontFlags) given() bool {
+	return len(ff.certificate)+len(ff.key)+len(ff.origin)+len(ff.proxyFrom)+len(ff.also) > 0 || ff.serverFirst || ff.sendProxy != 0 || ff.anywhere || ff.files != "" || ff.idle != 0 || ff.total != 0
 }
 
 // base is what the flags say of every front.
 func (ff *frontFlags) base() (daemon.Front, error) {
-	out := daemon.Front{ServerFirst: ff.serverFirst, SendProxy: ff.sendProxy, Certificate: ff.certificate, Key: ff.key}
-	if (ff.certificate == "") != (ff.key == "") {
-		return out, cli.Usage("give both", "--cert and --key belong together")
+	out := daemon.Front{
+		ServerFirst: ff.serverFirst, SendProxy: ff.sendProxy, Files: ff.files, AnyTarget: ff.anywhere,
+		Limits: frontdoor.Limits{Idle: ff.idle, Total: ff.total},
+	}
+	if len(ff.certificate) != len(ff.key) {
+		return out, cli.Usage("give both, as often", "--cert and --key belong together")
+	}
+	for i := range ff.certificate {
+		out.Certificates = append(out.Certificates, config.KeyPair{Certificate: ff.certificate[i], Key: ff.key[i]})
+	}
+	if ff.idle < 0 || ff.total < 0 {
+		return out, cli.Usage("such as 30m or 12h", "a time is not below nothing")
 	}
 	if ff.sendProxy < 0 || ff.sendProxy > 2 {
 		return out, cli.Usage("write 1 or 2", "--send-proxy %d is no version", ff.sendProxy)
@@ -151,29 +125,19 @@ func (ff *frontFlags) base() (daemon.Front, error) {
 	if out.ProxyFrom, err = parseRanges("--proxy-from", ff.proxyFrom); err != nil {
 		return out, err
 	}
-	also, err := parseRanges("--front-reaches-also", ff.also)
-	if err != nil {
-		return out, err
-	}
-	if ff.anywhere {
-		out.ReachAnywhere = &frontdoor.PolicyGatewayOptions{Also: also}
-	}
-	return out, nil
+	out.AnyTargetAlso, err = parseRanges("--front-reaches-also", ff.also)
+	return out, err
 }
 
 // parseRanges reads addresses and ranges of them.
 func parseRanges(flag string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
+		p, err := config.ParseRange(s)
 		if err != nil {
-			a, addrErr := netip.ParseAddr(s)
-			if addrErr != nil {
-				return nil, cli.Usage("write an address or a range, such as 192.0.2.0/24", "%s %s is no range of addresses", flag, s)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
+			return nil, cli.Usage("write an address or a range, such as 192.0.2.0/24", "%s %s is no range of addresses", flag, s)
 		}
-		out = append(out, p.Masked())
+		out = append(out, p)
 	}
 	return slices.Clip(out), nil
 }

@@ -78,6 +78,9 @@ func (d *daemon) status() Status {
 	}
 	s.Fronts = d.frontStatus()
 	for _, f := range s.Fronts {
+		if f.certs != nil {
+			s.Reasons = append(s.Reasons, f.certs.reasons(f.Address, time.Now())...)
+		}
 		for _, b := range f.Backends {
 			if !b.Up {
 				s.Reasons = append(s.Reasons, "the backend "+b.Address+" of "+f.Address+" is down: "+b.Error)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,9 @@ type Options struct {
 	Listens []Listen
 	Named   bool
 	Fronts  []Front // services' own ports; with one, Listens may be empty
+	// Table, where it is not nil, is a source whose fronts are served too, and
+	// follow its reloads.
+	Table Source
 
 	Limits server.Limits
 	// Engine and Tuning are the server's; the zero values are good.
@@ -92,8 +96,13 @@ type daemon struct {
 	}
 	keepers     []*keeper // one a source
 	sockets     []bound
+	frontsMu    sync.Mutex // guards fronts and left; held while they are changed
 	fronts      []*front
-	doors       sync.WaitGroup // of the fronts, while they accept
+	left        bool            // no front changes any more
+	doors       sync.WaitGroup  // of the fronts, while they accept, and of those that are gone while they have sessions
+	staying     context.Context // of the sessions of fronts that are gone, ended by noLonger
+	noLonger    context.CancelFunc
+	sampler     *sampler
 	admin       net.Listener
 	access      *web.Access // nil without Admin
 	page        *web.Page
@@ -113,6 +122,7 @@ type bound struct {
 // load reads every source once and checks the options.
 func load(o Options) (*daemon, error) {
 	d := &daemon{o: o, log: o.Log, named: o.Named, started: time.Now()}
+	d.staying, d.noLonger = context.WithCancel(context.Background())
 	if o.Admin != "" {
 		var err error
 		if d.access, err = web.NewAccess(o.Admin, o.AdminAccess); err != nil {
@@ -146,11 +156,21 @@ func load(o Options) (*daemon, error) {
 		if err != nil {
 			return nil, err
 		}
-		loaded, err := loadFront(f, k)
-		if err != nil {
+		if err := d.loadFront(f, k); err != nil {
 			return nil, err
 		}
-		d.fronts = append(d.fronts, loaded)
+	}
+	if o.Table != nil {
+		if _, err := keeperOf(o.Table); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range d.keepers {
+		for _, f := range k.loaded.Fronts {
+			if err := d.loadFront(f, k); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return d, nil
 }
@@ -181,7 +201,7 @@ func Check(o Options) ([]Checked, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Checked{f.Address, s.Name + ", in band before " + strings.Join(f.Backends, ", "), a, s.Warnings, s.Refused})
+		out = append(out, Checked{f.address, s.Name + ", in band before " + strings.Join(f.now.Backends, ", "), a, s.Warnings, s.Refused})
 	}
 	return out, nil
 }
@@ -221,7 +241,8 @@ func (d *daemon) paths() []string {
 	for _, k := range d.keepers {
 		out = append(out, k.source.Paths()...)
 	}
-	return out
+	files, folders := d.frontPaths()
+	return slices.Concat(out, files, folders)
 }
 
 // serve runs the tasks and leaves in order.
@@ -248,7 +269,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var tasks sync.WaitGroup
-	tasks.Go(func() { watch(running, d.keepers) })
+	tasks.Go(func() { watch(running, d.watched()) })
 	tasks.Go(func() { d.reloads(running) })
 	successor := make(chan int, 1)
 	tasks.Go(func() {
@@ -329,7 +350,7 @@ func (d *daemon) reloadAll(why string) error {
 	for _, k := range d.keepers {
 		errs = append(errs, k.reload(why))
 	}
-	d.reloadCertificates()
+	d.reloadCertificates(why)
 	return errors.Join(errs...)
 }
 

@@ -1,20 +1,19 @@
 package daemon
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"github.com/port843/port843/frontdoor"
+	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/escape"
 	"github.com/port843/port843/server"
 )
@@ -23,68 +22,105 @@ import (
 // itself behind one address.
 type Front struct {
 	Address  string   // as CleanAddress returns it
-	Backends []string // host:port; a name is looked up once, at the start
-	Source   Source   // whose policies say who is let in
+	Backends []string // host:port; a name is looked up at the start and at each reload
+	// Source is whose policies say who is let in. A front that a source says
+	// itself, in Loaded.Fronts, leaves it nil.
+	Source Source
 
 	Origins     []frontdoor.Origin // let in beside those of the policy
 	ServerFirst bool
 	SendProxy   int            // version of the PROXY header to the backends; 0: none
 	ProxyFrom   []netip.Prefix // who must send one to us
 	PublicPort  uint16         // the port as clients see it; 0: the one that is listened on
-	// Certificate and Key are PEM files for TLS; empty: none. They are read at
-	// the start, with the rights of whoever started it, and at each reload.
-	Certificate, Key string
+	// Certificates are for TLS; none: TLS is not spoken. They are read at the
+	// start, with the rights of whoever started it, and when they change.
+	Certificates []config.KeyPair
 
-	HTTP http.Handler // for requests that are no WebSocket; nil: 404
-	// ReachAnywhere turns the gateway into one for every host whose own policy
-	// permits it; see frontdoor.NewPolicyGateway for what that means.
-	ReachAnywhere *frontdoor.PolicyGatewayOptions
+	Sites *frontdoor.Sites // whose /crossdomain.xml it serves; nil: none
+	Files string           // the folder that it serves over HTTP; empty: none
+
+	// Limits that are zero are the server's own, or the front door's defaults.
+	Limits frontdoor.Limits
+
+	// AnyTarget connects WebSockets for /to/HOST/PORT to every host whose own
+	// policy permits it; see frontdoor.NewPolicyGateway for what that means.
+	// AnyTargetAlso are ranges that may be reached though they are not public.
+	AnyTarget     bool
+	AnyTargetAlso []netip.Prefix
 }
 
-// front is a Front in service.
+// front is a Front in service. What it does changes with reloads; its address
+// and its source stay.
 type front struct {
+	address string
+	keeper  *keeper
+	ln      net.Listener
+	door    *frontdoor.Door
+
+	mu  sync.Mutex
+	now frontState
+}
+
+// frontState is a Front with what was made ready for it.
+type frontState struct {
 	Front
-	keeper *keeper
-	ln     net.Listener
-	door   *frontdoor.Door
-	cert   *certificate
+	backends []string // looked up
+	certs    *certificates
+	files    *frontdoor.Files
+	anywhere *frontdoor.Gateway
 }
 
-// certificate is a pair of files that may be read again.
-type certificate struct {
-	cert, key string
-	inForce   atomic.Pointer[tls.Certificate]
+func (f *front) state() frontState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
 }
 
-func (c *certificate) load() error {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err == nil {
-		c.inForce.Store(&pair)
+func (f *front) certificates() *certificates { return f.state().certs }
+
+func (f *front) certificatePaths() []string {
+	if c := f.certificates(); c != nil {
+		return c.paths()
 	}
-	return err
+	return nil
 }
 
-// loadFront reads what the front needs while everything can still be read.
-func loadFront(f Front, k *keeper) (*front, error) {
-	out := &front{Front: f, keeper: k}
-	out.Backends = nil
+// prepare makes everything ready that a front needs. What did not change since
+// was is kept: a key that only root may read is not read again in vain.
+func prepare(f Front, was frontState) (frontState, error) {
+	st := frontState{Front: f, certs: was.certs, files: was.files, anywhere: was.anywhere}
 	for _, b := range f.Backends {
 		a, err := net.ResolveTCPAddr("tcp", b)
 		if err != nil || a.Port == 0 {
-			return nil, fmt.Errorf("the backend %s of %s: %w", b, f.Address, orNoAddress(err))
+			return st, fmt.Errorf("the backend %s of %s: %w", b, f.Address, orNoAddress(err))
 		}
 		if a.IP == nil {
 			a.IP = net.IPv4(127, 0, 0, 1) // ":9000" is this machine
 		}
-		out.Backends = append(out.Backends, a.String())
+		st.backends = append(st.backends, a.String())
 	}
-	if f.Certificate != "" {
-		out.cert = &certificate{cert: f.Certificate, key: f.Key}
-		if err := out.cert.load(); err != nil {
-			return nil, fmt.Errorf("the certificate of %s: %w", f.Address, err)
+	var err error
+	if len(f.Certificates) == 0 {
+		st.certs = nil
+	} else if was.certs == nil || !slices.Equal(f.Certificates, was.Certificates) {
+		if st.certs, err = newCertificates(f.Certificates); err != nil {
+			return st, fmt.Errorf("the certificate of %s: %w", f.Address, err)
 		}
 	}
-	return out, nil
+	if f.Files == "" {
+		st.files = nil
+	} else if was.files == nil || f.Files != was.Files || !was.files.Is(f.Files) {
+		// The one before is closed when the last who reads from it is done.
+		if st.files, err = frontdoor.NewFiles(f.Files); err != nil {
+			return st, fmt.Errorf("the files of %s: %w", f.Address, err)
+		}
+	}
+	if !f.AnyTarget {
+		st.anywhere = nil
+	} else if was.anywhere == nil || !slices.Equal(f.AnyTargetAlso, was.AnyTargetAlso) || f.Limits != was.Limits {
+		st.anywhere, err = frontdoor.NewPolicyGateway(frontdoor.PolicyGatewayOptions{Also: f.AnyTargetAlso, Limits: f.Limits})
+	}
+	return st, err
 }
 
 var errNoAddress = errors.New("not a host and a port")
@@ -98,10 +134,10 @@ func orNoAddress(err error) error {
 
 // port returns the port as clients see it.
 func (f *front) port() uint16 {
-	if f.PublicPort != 0 {
-		return f.PublicPort
+	if p := f.state().PublicPort; p != 0 {
+		return p
 	}
-	address := f.Address
+	address := f.address
 	if f.ln != nil {
 		address = f.ln.Addr().String()
 	}
@@ -112,7 +148,7 @@ func (f *front) port() uint16 {
 
 // answer returns the source's answer for the front's own address.
 func (f *front) answer(p server.Policies) *server.Answer {
-	host, _, _ := net.SplitHostPort(f.Address)
+	host, _, _ := net.SplitHostPort(f.address)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return p.For(net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
 	}
@@ -122,35 +158,71 @@ func (f *front) answer(p server.Policies) *server.Answer {
 // SetPolicies makes a front one of the listeners of its source.
 func (f *front) SetPolicies(p server.Policies) error { return f.door.SetPolicy(f.answer(p).Policy()) }
 
-// start makes the door and lets it serve in a goroutine of running.
-func (f *front) start(s *sampler, limits server.Limits, running *sync.WaitGroup) error {
+// options are those of the door in a state.
+func (f *front) options(st frontState, p server.Policies, s *sampler, limits server.Limits) frontdoor.Options {
 	o := frontdoor.Options{
-		Policy: f.answer(f.keeper.policies()).Policy(), Port: f.port(), Backends: f.Backends,
-		SendProxy: f.SendProxy, ProxyFrom: f.ProxyFrom, ServerFirst: f.ServerFirst, Origins: f.Origins, HTTP: f.HTTP,
-		Limits: frontdoor.Limits{MaxConnections: limits.MaxConnections, MaxPerAddress: limits.MaxPerAddress},
-		Notify: func(e frontdoor.Event) { s.front(f.Address, e) },
+		Policy: f.answer(p).Policy(), Port: f.port(), Backends: st.backends,
+		SendProxy: st.SendProxy, ProxyFrom: st.ProxyFrom, ServerFirst: st.ServerFirst, Origins: st.Origins,
+		Limits: st.Limits,
+		Notify: func(e frontdoor.Event) { s.front(f.address, e) },
 	}
-	if f.cert != nil {
-		o.TLS = &tls.Config{
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.cert.inForce.Load(), nil },
-			NextProtos:     []string{"http/1.1"}, // WebSockets, and not HTTP/2
-		}
+	if o.Limits.MaxConnections == 0 {
+		o.Limits.MaxConnections = limits.MaxConnections
 	}
-	if f.ReachAnywhere != nil {
-		g, err := frontdoor.NewPolicyGateway(*f.ReachAnywhere)
-		if err != nil {
-			return err
-		}
-		o.Gateway = g
+	if o.Limits.MaxPerAddress == 0 {
+		o.Limits.MaxPerAddress = limits.MaxPerAddress
 	}
-	door, err := frontdoor.New(o)
-	if err != nil {
+	if st.Sites != nil || st.files != nil {
+		o.HTTP = &frontWeb{st.Sites, st.files}
+	}
+	if st.certs != nil {
+		o.TLS = st.certs.tls
+	}
+	if st.anywhere != nil {
+		o.Gateway = st.anywhere
+	}
+	return o
+}
+
+// frontWeb answers what is HTTP and no WebSocket. What SWFs of others may load
+// is said by the sites, never by a file.
+type frontWeb struct {
+	sites *frontdoor.Sites
+	files *frontdoor.Files
+}
+
+func (w *frontWeb) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if w.files == nil || w.sites != nil && r.URL.Path == "/crossdomain.xml" {
+		w.sites.ServeHTTP(rw, r)
+		return
+	}
+	w.files.ServeHTTP(rw, r)
+}
+
+// start makes the door and lets it serve in a goroutine of running.
+func (f *front) start(p server.Policies, s *sampler, limits server.Limits, running *sync.WaitGroup) (err error) {
+	if f.door, err = frontdoor.New(f.options(f.state(), p, s, limits)); err != nil {
 		return err
 	}
-	f.door = door
 	f.keeper.attach(f, f.port())
-	running.Go(func() { door.Serve(f.ln) })
+	running.Go(func() { f.door.Serve(f.ln) })
 	return nil
+}
+
+// become puts another state in force, for the connections that come from now
+// on. It reports whether it is another.
+func (f *front) become(st frontState, p server.Policies, s *sampler, limits server.Limits) (changed bool, err error) {
+	was := f.state()
+	if reflect.DeepEqual(was.Front, st.Front) && slices.Equal(was.backends, st.backends) && was.files == st.files {
+		return false, nil
+	}
+	if err := f.door.Update(f.options(st, p, s, limits)); err != nil {
+		return false, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = st
+	return true, nil
 }
 
 // front is told of what a door's administrator may want to see.
@@ -178,104 +250,4 @@ func (s *sampler) front(address string, e frontdoor.Event) {
 type frontKey struct {
 	address, backend string
 	kind             frontdoor.EventKind
-}
-
-// startFronts serves every front.
-func (d *daemon) startFronts(s *sampler) error {
-	for _, f := range d.fronts {
-		if err := f.start(s, d.o.Limits, &d.doors); err != nil {
-			return err
-		}
-		a := f.door.Answer()
-		d.log.Info("front: serving", "address", f.ln.Addr().String(), "port", f.port(), "backends", f.Backends, "source", f.keeper.source.String(), "digest", shortDigest(a), "bytes", a.Size(), "rules", len(a.Policy().Rules))
-	}
-	return nil
-}
-
-// leaveFronts stops accepting and lets the sessions go on until ctx ends.
-func (d *daemon) leaveFronts(ctx context.Context) {
-	var leaving sync.WaitGroup
-	for _, f := range d.fronts {
-		leaving.Go(func() { f.door.Shutdown(ctx) })
-	}
-	leaving.Wait()
-	d.doors.Wait()
-}
-
-// reloadCertificates reads them anew; where one cannot be read, the last one
-// stays.
-func (d *daemon) reloadCertificates() {
-	for _, f := range d.fronts {
-		if f.cert == nil {
-			continue
-		}
-		if err := f.cert.load(); err != nil {
-			d.log.Error("the certificate cannot be read: the last good one stays in service", "address", f.Address, "error", err)
-		}
-	}
-}
-
-// certificateFolders are what has to stay readable for that.
-func (d *daemon) certificateFolders() []string {
-	var out []string
-	for _, f := range d.fronts {
-		if f.cert != nil {
-			out = append(out, foldersOf(f.cert.cert, f.cert.key)...)
-		}
-	}
-	return out
-}
-
-// backendPorts returns every port that the fronts connect to, and whether
-// something, a front or /probe, may connect to any.
-func (d *daemon) backendPorts() (ports []uint16, all bool) {
-	all = d.o.Admin != "" && d.o.Probe != nil
-	for _, f := range d.fronts {
-		all = all || f.ReachAnywhere != nil
-		for _, b := range f.Backends {
-			if a, err := netip.ParseAddrPort(b); err == nil {
-				ports = append(ports, a.Port())
-			}
-		}
-	}
-	slices.Sort(ports)
-	return slices.Compact(ports), all
-}
-
-// brief is the context of a farewell that does not wait for sessions.
-func brief() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
-
-// StatusFront is one front.
-type StatusFront struct {
-	Address    string                   `json:"address"`
-	Port       uint16                   `json:"port"`
-	Digest     string                   `json:"digest"` // of the in-band policy
-	Open       int64                    `json:"open"`
-	Accepted   uint64                   `json:"accepted"`
-	Policies   uint64                   `json:"policies"`
-	Raw        uint64                   `json:"raw"`
-	WebSockets uint64                   `json:"websockets"`
-	Origins    uint64                   `json:"origins_refused"`
-	NoBackend  uint64                   `json:"no_backend"`
-	Backends   []frontdoor.BackendState `json:"backends,omitempty"`
-
-	stats frontdoor.Stats
-}
-
-// frontStatus takes a snapshot of every front that serves.
-func (d *daemon) frontStatus() []StatusFront {
-	var out []StatusFront
-	for _, f := range d.fronts {
-		st := f.door.Stats()
-		out = append(out, StatusFront{
-			Address: f.ln.Addr().String(), Port: f.port(), Digest: f.door.Answer().Digest(), Open: st.Open, Accepted: st.Accepted,
-			Policies: st.Policies, Raw: st.Raw, WebSockets: st.WebSockets, Origins: st.Origins, NoBackend: st.NoBackend,
-			Backends: st.Backends, stats: st,
-		})
-	}
-	return out
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type keeper struct {
 	source Source
 	log    *slog.Logger
+	refit  func(*keeper, *Loaded) // makes the source's fronts those of a load; nil at first
 
 	loading sync.Mutex // held while the source is read
 
@@ -79,6 +81,20 @@ func (k *keeper) attach(l taker, servedFrom uint16) {
 	k.listeners = append(k.listeners, l)
 }
 
+// detach removes a listener that is gone.
+func (k *keeper) detach(l taker) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.listeners = slices.DeleteFunc(k.listeners, func(x taker) bool { return x == l })
+}
+
+// onReload has refit called with every further load, before it is in service.
+func (k *keeper) onReload(refit func(*keeper, *Loaded)) {
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	k.refit = refit
+}
+
 // changed reports whether the source's files are others than at the last load,
 // and have been so for two looks in a row: a file that is just being written
 // is left alone until it stands still.
@@ -104,6 +120,9 @@ func (k *keeper) reload(why string) error {
 	files := k.source.Paths()
 	before := k.inService()
 	defer func() { k.remember(before, web.Reload{At: now, Why: why}, err) }()
+	if err == nil && k.refit != nil {
+		k.refit(k, &loaded)
+	}
 
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -184,18 +184,6 @@ func (d *daemon) open(ctx context.Context, from []socket) error {
 	return nil
 }
 
-func (d *daemon) openFronts(ctx context.Context, from *[]socket) (err error) {
-	for _, f := range d.fronts {
-		if f.ln = take(from, f.Address, nameFront); f.ln != nil {
-			continue
-		}
-		if f.ln, err = server.Listen(ctx, "tcp", f.Address); err != nil {
-			return &BindError{Address: f.Address, Err: err}
-		}
-	}
-	return nil
-}
-
 func policySockets(from []socket) []socket {
 	return slices.DeleteFunc(slices.Clone(from), func(s socket) bool { return s.kind != namePolicy })
 }

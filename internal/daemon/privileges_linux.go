@@ -78,14 +78,20 @@ func dropBounding() error {
 // secrets and are opened read-only.
 var systemFolders = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"}
 
+// resolverFiles are what a name of a backend is looked up by.
+var resolverFiles = []string{"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf"}
+
 // bindOnly refuses new listeners and leaves connects free.
 var bindOnly = landlock.MustConfig(landlock.AccessNetSet(unix.LANDLOCK_ACCESS_NET_BIND_TCP)).BestEffort()
 
 // landlock closes the file system but for the folders of the policies, of the
 // binary and of the system's libraries, and /proc for the process's metrics (a
 // successor has another number), all read-only. New TCP sockets are refused
-// too, but to the ports of the fronts' backends; those that are open stay. It
-// returns what is in force, for the log.
+// too, but to the ports of the fronts' backends; those that are open stay.
+// Where the fronts are a config's, sockets are free: a reload brings other
+// ports. The road not taken is a rule for each port that it could be: the
+// kernel keeps a copy of all of them for each thread, some 50 MB. It returns
+// what is in force, for the log.
 func (d *daemon) landlock() string {
 	abi := landlockABI()
 	if abi < 1 {
@@ -95,7 +101,8 @@ func (d *daemon) landlock() string {
 	for _, k := range d.keepers {
 		read = append(read, k.source.Folders()...)
 	}
-	read = append(read, d.certificateFolders()...)
+	files, folders := d.frontPaths()
+	read = append(append(read, foldersOf(files...)...), folders...)
 	read = slices.DeleteFunc(read, func(dir string) bool {
 		_, err := os.Stat(dir)
 		return err != nil
@@ -109,11 +116,15 @@ func (d *daemon) landlock() string {
 	}
 	if err := config.RestrictPaths(
 		landlock.ROFiles(access...).IgnoreIfMissing(),
+		landlock.ROFiles(resolverFiles...).IgnoreIfMissing(),
 		landlock.RODirs(read...).IgnoreIfMissing(),
 		landlock.ROFiles("/etc/ld.so.cache").IgnoreIfMissing(),
 		landlock.RWFiles("/dev/null").IgnoreIfMissing(),
 	); err != nil {
 		return "not in force: " + err.Error()
+	}
+	if d.changeable() {
+		return fmt.Sprintf("in force (ABI %d): readable %q, any port, since a reload may bring services and backends", abi, read)
 	}
 	ports, all := d.backendPorts()
 	if all {

@@ -37,6 +37,9 @@ type Loaded struct {
 	// Refused are parts, such as one department's file, that were refused
 	// while the rest is served; the service is then not fully healthy.
 	Refused []string
+	// Fronts are those that the source says itself: a config's services with
+	// a backend.
+	Fronts []Front
 	// Tables are what the policies were built from; nil where they are files.
 	Tables *table.Tables
 }

@@ -81,7 +81,7 @@ func TestTableFolders(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	source, c, err := Table(config)
+	source, c, err := Table(config, Front{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,19 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/port843/port843/aggregate"
+	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/internal/config"
 	"github.com/port843/port843/internal/table"
+	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
 
@@ -20,19 +24,24 @@ type tableSource struct {
 	policy    string // the file that the config names instead of departments
 	listeners []config.Listener
 	owners    []config.Owner
+	front     Front          // what is said of every service with a backend
+	config    *config.Config // that fronts was made of
+	fronts    []Front
 	answers   map[*aggregate.Table]*server.Answer
 	served    server.Policies // as they were last made
 }
 
 // Table reads a config. Its source serves what the config says of every
-// listener without a policy file of its own.
-func Table(path string) (Source, *config.Config, error) {
+// listener without a policy file of its own, and has a front for each service
+// with a backend. front is what holds for each of them where the service says
+// nothing else.
+func Table(path string, front Front) (Source, *config.Config, error) {
 	loader := table.New(path)
 	t, err := loader.Load()
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &tableSource{loader: loader, policy: t.Config.Serve.Policy, listeners: t.Config.Serve.Listeners, owners: t.Config.Owners}
+	s := &tableSource{loader: loader, front: front, policy: t.Config.Serve.Policy, listeners: t.Config.Serve.Listeners, owners: t.Config.Owners}
 	return s, t.Config, nil
 }
 
@@ -75,7 +84,14 @@ func (s *tableSource) Load() (Loaded, error) {
 		return Loaded{}, err
 	}
 	s.policy = t.Config.Serve.Policy
-	loaded := Loaded{Warnings: t.Warnings(), Refused: t.Refused(), Tables: t}
+	if t.Config != s.config {
+		fronts, err := frontsOf(t.Config, s.front)
+		if err != nil {
+			return Loaded{}, err
+		}
+		s.config, s.fronts = t.Config, fronts
+	}
+	loaded := Loaded{Warnings: t.Warnings(), Refused: t.Refused(), Fronts: s.fronts, Tables: t}
 	if !sameListeners(t.Config.Serve.Listeners, s.listeners) {
 		loaded.Warnings = append(loaded.Warnings, "the addresses to listen on have changed: they take effect at the next start or take-over")
 	}
@@ -136,4 +152,42 @@ func (s *tableSource) before(a netip.Addr) *server.Answer {
 
 func sameListeners(a, b []config.Listener) bool {
 	return slices.EqualFunc(a, b, func(x, y config.Listener) bool { return x.Address == y.Address && x.Policy == y.Policy })
+}
+
+// frontsOf returns a front for each service that has a backend.
+func frontsOf(c *config.Config, base Front) ([]Front, error) {
+	if len(c.Sites) > 0 {
+		byHost := make(map[string]*policy.Policy, len(c.Sites))
+		for i := range c.Sites {
+			byHost[c.Sites[i].Host] = c.Sites[i].Policy()
+		}
+		var err error
+		if base.Sites, err = frontdoor.NewSites(byHost); err != nil {
+			return nil, err
+		}
+	}
+	var out []Front
+	for i := range c.Services {
+		s := &c.Services[i]
+		if len(s.Backends) == 0 {
+			continue
+		}
+		f := base
+		host := ""
+		if s.Address.IsValid() {
+			host = s.Address.String()
+		}
+		f.Address, f.Backends = net.JoinHostPort(host, s.Ports.String()), s.Backends
+		f.ServerFirst = f.ServerFirst || s.ServerFirst
+		f.Origins, f.ProxyFrom = slices.Concat(f.Origins, s.Origins), slices.Concat(f.ProxyFrom, s.ProxyFrom)
+		f.AnyTarget, f.AnyTargetAlso = f.AnyTarget || s.AnyTarget, slices.Concat(f.AnyTargetAlso, s.AnyTargetAlso)
+		f.SendProxy, f.Files = cmp.Or(s.SendProxy, f.SendProxy), cmp.Or(s.Files, f.Files)
+		f.Limits.Idle, f.Limits.Total = cmp.Or(s.Idle, f.Limits.Idle), cmp.Or(s.Total, f.Limits.Total)
+		f.Limits.MaxConnections, f.Limits.MaxPerAddress = s.MaxConnections, s.MaxPerAddress
+		if len(s.Certificates) > 0 {
+			f.Certificates = s.Certificates
+		}
+		out = append(out, f)
+	}
+	return out, nil
 }

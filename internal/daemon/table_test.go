@@ -32,7 +32,7 @@ func TestTooLongAPolicy(t *testing.T) {
 	write("0-small.xml", file(rule("small.example", 80)))
 	write("other.xml", file(rule("a.other.example", 80)))
 
-	s, _, err := Table(filepath.Join(dir, "port843.toml"))
+	s, _, err := Table(filepath.Join(dir, "port843.toml"), Front{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestTooLongAPolicy(t *testing.T) {
 		}
 	}
 
-	fresh, _, err := Table(filepath.Join(dir, "port843.toml"))
+	fresh, _, err := Table(filepath.Join(dir, "port843.toml"), Front{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -198,8 +198,8 @@ func (d *daemon) copySockets() (fds []int, names []string, err error) {
 		}
 		return add(socket, name)
 	}
-	for _, f := range d.fronts {
-		if err := other(f.ln, nameFront+"="+f.Address); err != nil {
+	for _, f := range d.frontList() {
+		if err := other(f.ln, nameFront+"="+f.address); err != nil {
 			return fds, names, err
 		}
 	}

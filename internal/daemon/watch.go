@@ -17,9 +17,27 @@ const (
 	watchAtLeast = 10 * time.Second
 )
 
-// watch reloads each source when its files change, until ctx ends.
-func watch(ctx context.Context, keepers []*keeper) {
-	last := make([]string, len(keepers))
+// watched has files: a keeper, or the certificates.
+type watched interface {
+	// changed reports whether they are others than were last read, and stand
+	// still since last, which it keeps for the next look.
+	changed(last *string) bool
+	// reload reads them. The error is told of elsewhere.
+	reload(why string) error
+}
+
+// watched returns all that is.
+func (d *daemon) watched() []watched {
+	out := []watched{&certificateWatch{d: d}}
+	for _, k := range d.keepers {
+		out = append(out, k)
+	}
+	return out
+}
+
+// watch reloads each when its files change, until ctx ends.
+func watch(ctx context.Context, all []watched) {
+	last := make([]string, len(all))
 	for wait := watchEvery; ; {
 		select {
 		case <-ctx.Done():
@@ -27,12 +45,12 @@ func watch(ctx context.Context, keepers []*keeper) {
 		case <-time.After(wait):
 		}
 		var looking time.Duration
-		for i, k := range keepers {
+		for i, w := range all {
 			began := time.Now()
-			changed := k.changed(&last[i])
+			changed := w.changed(&last[i])
 			looking += time.Since(began)
 			if changed {
-				_ = k.reload("the file changed") // logged and counted there
+				_ = w.reload("the file changed") // logged and counted there
 			}
 		}
 		wait = min(max(watchEvery, watchShare*looking), watchAtLeast)
