@@ -45,7 +45,8 @@ https (over HTTPS only), some (of its ports), or "-".
 
 --target prints what follows from the same table for others: a firewall's
 rules, which accept what is served and refuse port 843 with a reset where it is
-not; or a page that plays in Ruffle, with its socketProxy.
+not; a page that plays in Ruffle, with its socketProxy; or, for the sites, the
+CORS headers that say to browsers what /crossdomain.xml says to Flash.
 
 Exit codes: 0 all is built; 1 something was refused; 2 used wrongly, or it
 could not be done.`,
@@ -55,13 +56,14 @@ could not be done.`,
   port843 build --config port843.toml --output /etc/port843/built
   port843 build --config port843.toml --matrix --json
   port843 build --config port843.toml --target nftables
-  port843 build --config port843.toml --target ruffle --json`,
+  port843 build --config port843.toml --target ruffle --json
+  port843 build --config port843.toml --target cors`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return runBuild(s, &f) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.config, "config", config.DefaultPath, "read the config `FILE`")
-	fl.StringVar(&f.output, "output", "", "write a file for each address into `DIR`, and sites/HOST/crossdomain.xml for each [[site]], and print nothing")
+	fl.StringVar(&f.output, "output", "", "write a file for each address into `DIR`, and for each [[site]] sites/HOST/crossdomain.xml with what nginx, Apache and Caddy need to serve it, and print nothing")
 	fl.StringVar(&f.address, "address", "", "only the policy of the local address `IP`")
 	fl.BoolVar(&f.explain, "explain", false, "tell where each rule comes from, and what became of each input")
 	fl.BoolVar(&f.matrix, "matrix", false, "print who may reach what")

@@ -62,6 +62,7 @@ func runTarget(s cli.Streams, f *buildFlags, c *config.Config) error {
 	scheme := f.scheme
 	if scheme == "" {
 		scheme = "wss"
+		warnOfNoTLS(s, c)
 	}
 	list := compile.SocketProxies(c, scheme)
 	if len(list) == 0 {
@@ -80,16 +81,38 @@ func runTarget(s cli.Streams, f *buildFlags, c *config.Config) error {
 	return nil
 }
 
-// writeSites writes the /crossdomain.xml of each site, for a web server to
-// serve.
+// warnOfNoTLS names the services that wss:// cannot reach, as far as the config
+// says.
+func warnOfNoTLS(s cli.Streams, c *config.Config) {
+	for i := range c.Services {
+		if v := &c.Services[i]; len(v.Backends) > 0 && len(v.Certificates) == 0 && len(v.ProxyFrom) == 0 {
+			fmt.Fprintf(s.Err, "warning: service %s has no certificate in the config: wss:// needs one, unless something else ends TLS before it; --scheme ws is for pages over HTTP\n", v.Name)
+		}
+	}
+}
+
+// writeSites writes the /crossdomain.xml of each site, and what web servers need
+// to serve it.
 func writeSites(dir string, c *config.Config) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	for i := range c.Sites {
-		at := filepath.Join(dir, "sites", strings.ReplaceAll(c.Sites[i].Host, ":", "_"))
+		s := &c.Sites[i]
+		at := filepath.Join(dir, "sites", strings.ReplaceAll(s.Host, ":", "_"))
+		files, err := compile.SiteFiles(s, at)
+		if err != nil {
+			return err
+		}
 		if err := os.MkdirAll(at, 0o755); err != nil {
 			return err
 		}
-		if err := atomicfile.Write(filepath.Join(at, "crossdomain.xml"), policy.Format(c.Sites[i].Policy())); err != nil {
-			return err
+		files = append(files, compile.SiteFile{Name: "crossdomain.xml", Text: string(policy.Format(s.Policy()))})
+		for _, f := range files {
+			if err := atomicfile.Write(filepath.Join(at, f.Name), []byte(f.Text)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -10,17 +10,24 @@ import (
 )
 
 // corsPreface says what the two do not share.
-const corsPreface = `# What /crossdomain.xml says to Flash, said to browsers by CORS, and the file
-# itself, for nginx, Apache and Caddy: take the part of your server.
+const corsPreface = `# What /crossdomain.xml says to Flash, said to browsers by CORS, for nginx,
+# Apache and Caddy: take the part of your server. The file itself and what the
+# servers need for it are written by "port843 build --output DIR".
 #
 # What CORS cannot express:
-# - a header by a prefix ("X-Foo*"): such patterns are left out here; "*" stands
-#   for every header only in requests without credentials;
-# - a requestor by its IP address or name alone: an Origin has a scheme and a
-#   port, so every port is let in here, as Flash does;
+# - a header by a prefix ("X-Foo*"): such patterns are left out here, and so are
+#   names with signs other than "-" and "_"; "*" stands for every header only in
+#   requests without credentials;
+# - a requestor by its name alone: an Origin has a port, and every port is let in
+#   here, as Flash does;
 # - Flash's requests carry the visitor's cookies; these do not: add
 #   Access-Control-Allow-Credentials only if pages are to act as the visitor;
-# - a meta-policy: CORS is said by each answer for itself.
+# - a meta-policy, which forbids other policy files: CORS has none;
+# - one answer for a whole host: each response has to say it, so what an
+#   application behind the server answers by itself is not covered.
+# Over HTTPS only pages that came over HTTPS are let in, as Flash does by
+# default. Where something else ends TLS before the server, the server takes its
+# own scheme for the client's.
 # Ruffle loads as the page does, so CORS is what counts for it.
 `
 
@@ -30,41 +37,89 @@ func CORS(sites []config.Site) string {
 	b.WriteString(corsPreface)
 	for i := range sites {
 		s := &sites[i]
-		pattern, headers := originPattern(s), plainHeaders(s)
-		fmt.Fprintf(&b, "\n# ---- nginx, %s: the map into http { }, the rest into its server { }\n", s.Host)
-		fmt.Fprintf(&b, "map $http_origin $port843_%d_origin {\n  default \"\";\n  \"~*%s\" $http_origin;\n}\n", i+1, pattern)
-		fmt.Fprintf(&b, "add_header Access-Control-Allow-Origin $port843_%d_origin always;\nadd_header Vary Origin always;\n", i+1)
-		if headers != "" {
-			fmt.Fprintf(&b, "add_header Access-Control-Allow-Headers \"%s\" always;\n", headers)
+		v := corsValues{
+			host: s.Host, name: fmt.Sprintf("port843_%d", i+1), headers: plainHeaders(s),
+			http: originPattern(s, false), https: originPattern(s, true),
 		}
-		fmt.Fprintf(&b, "location = /crossdomain.xml {\n  root DIR/sites/%s;\n  types { }\n  default_type text/x-cross-domain-policy;\n  add_header X-Permitted-Cross-Domain-Policies master-only;\n}\n", s.Host)
-
-		fmt.Fprintf(&b, "\n# ---- Apache, %s: into its <VirtualHost>, with mod_headers and mod_setenvif\n", s.Host)
-		fmt.Fprintf(&b, "SetEnvIfNoCase Origin \"%s\" PORT843_ORIGIN=$0\nHeader always set Access-Control-Allow-Origin \"%%{PORT843_ORIGIN}e\" env=PORT843_ORIGIN\nHeader always merge Vary Origin\n", pattern)
-		if headers != "" {
-			fmt.Fprintf(&b, "Header always set Access-Control-Allow-Headers \"%s\" env=PORT843_ORIGIN\n", headers)
-		}
-		fmt.Fprintf(&b, "Alias /crossdomain.xml DIR/sites/%s/crossdomain.xml\n<Location /crossdomain.xml>\n  ForceType text/x-cross-domain-policy\n  Header set X-Permitted-Cross-Domain-Policies master-only\n</Location>\n", s.Host)
-
-		fmt.Fprintf(&b, "\n# ---- Caddy, %s: into its site block\n", s.Host)
-		fmt.Fprintf(&b, "@port843 header_regexp port843 Origin (?i)%s\nheader @port843 Access-Control-Allow-Origin \"{http.regexp.port843.0}\"\nheader +Vary Origin\n", pattern)
-		if headers != "" {
-			fmt.Fprintf(&b, "header @port843 Access-Control-Allow-Headers \"%s\"\n", headers)
-		}
-		fmt.Fprintf(&b, "handle /crossdomain.xml {\n  root DIR/sites/%s\n  header Content-Type text/x-cross-domain-policy\n  header X-Permitted-Cross-Domain-Policies master-only\n  file_server\n}\n", s.Host)
+		v.nginx(&b)
+		v.apache(&b)
+		v.caddy(&b)
 	}
 	return b.String()
 }
 
-// originPattern returns an anchored regular expression for the Origins that a
-// site lets in. Names and addresses are quoted; no pattern comes from the
-// config itself.
-func originPattern(s *config.Site) string {
+// corsValues are what the configurations of one site are made of.
+type corsValues struct {
+	host, name  string
+	http, https string // patterns of the Origins over each scheme; empty: none
+	headers     string
+}
+
+// each calls f for the patterns that there are, with their schemes.
+func (v *corsValues) each(f func(scheme, pattern string)) {
+	if v.http != "" {
+		f("http", v.http)
+	}
+	if v.https != "" {
+		f("https", v.https)
+	}
+}
+
+func (v *corsValues) nginx(b *strings.Builder) {
+	fmt.Fprintf(b, "\n# ---- nginx, %s: the maps into http { }, the rest into its server { }; a location\n# with an add_header of its own needs these there again\n", v.host)
+	fmt.Fprintf(b, "map \"$scheme $http_origin\" $%s_origin {\n  default \"\";\n", v.name)
+	v.each(func(scheme, pattern string) {
+		fmt.Fprintf(b, "  \"~*^%s %s$\" $http_origin;\n", scheme, pattern)
+	})
+	b.WriteString("}\n")
+	if v.headers != "" {
+		fmt.Fprintf(b, "map \"$request_method $http_access_control_request_method\" $%s_preflight {\n  default \"\";\n  \"~^OPTIONS .\" 1;\n}\n", v.name)
+	}
+	fmt.Fprintf(b, "add_header Access-Control-Allow-Origin $%s_origin always;\nadd_header Vary Origin always;\n", v.name)
+	if v.headers != "" {
+		fmt.Fprintf(b, "add_header Access-Control-Allow-Headers \"%s\" always;\nif ($%s_preflight) {\n  return 204;\n}\n", v.headers, v.name)
+	}
+}
+
+func (v *corsValues) apache(b *strings.Builder) {
+	fmt.Fprintf(b, "\n# ---- Apache, %s: into its <VirtualHost>, with mod_headers\n", v.host)
+	v.each(func(scheme, pattern string) {
+		on := map[string]string{"http": "off", "https": "on"}[scheme]
+		condition := fmt.Sprintf("\"expr=%%{HTTPS} == '%s' && %%{req:Origin} =~ m#^%s$#i\"", on, pattern)
+		fmt.Fprintf(b, "Header always set Access-Control-Allow-Origin \"expr=%%{req:Origin}\" %s\n", condition)
+		if v.headers != "" {
+			fmt.Fprintf(b, "Header always set Access-Control-Allow-Headers \"%s\" %s\n", v.headers, condition)
+		}
+	})
+	b.WriteString("Header always merge Vary Origin\n")
+}
+
+func (v *corsValues) caddy(b *strings.Builder) {
+	fmt.Fprintf(b, "\n# ---- Caddy, %s: into its site block\n", v.host)
+	v.each(func(scheme, pattern string) {
+		fmt.Fprintf(b, "@port843_%[1]s {\n  protocol %[1]s\n  header_regexp port843_%[1]s Origin `(?i)^%[2]s$`\n}\nheader @port843_%[1]s Access-Control-Allow-Origin {http.regexp.port843_%[1]s.0}\n", scheme, pattern)
+		if v.headers != "" {
+			fmt.Fprintf(b, "header @port843_%s Access-Control-Allow-Headers `%s`\n", scheme, v.headers)
+		}
+	})
+	b.WriteString("header +Vary Origin\n")
+	if v.headers != "" {
+		b.WriteString("@port843_preflight {\n  method OPTIONS\n  header Access-Control-Request-Method *\n}\nrespond @port843_preflight 204\n")
+	}
+}
+
+// originPattern returns a regular expression, to be anchored, for the Origins
+// that a site lets in where it is itself asked over HTTPS, or over HTTP. Names
+// and addresses are quoted; no pattern comes from the config itself. It is
+// empty where nobody is let in.
+func originPattern(s *config.Site, overHTTPS bool) string {
 	var list []string
 	for _, d := range s.Allow {
 		scheme := "https?"
 		switch {
-		case s.Secure || d.Scheme() == policy.SchemeHTTPS:
+		case (overHTTPS || s.Secure) && d.Scheme() == policy.SchemeHTTP:
+			continue
+		case overHTTPS || s.Secure || d.Scheme() == policy.SchemeHTTPS:
 			scheme = "https"
 		case d.Scheme() == policy.SchemeHTTP:
 			scheme = "http"
@@ -80,14 +135,21 @@ func originPattern(s *config.Site) string {
 		}
 		list = append(list, scheme+"://"+host)
 	}
-	return "^(" + strings.Join(list, "|") + ")(:[0-9]+)?$"
+	if len(list) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(list, "|") + ")(:[0-9]+)?"
 }
+
+// plainHeader is a name without signs that a server's configuration could take
+// for its own.
+var plainHeader = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // plainHeaders are the headers that CORS can name.
 func plainHeaders(s *config.Site) string {
 	var out []string
 	for _, h := range s.Headers {
-		if h == "*" || !strings.HasSuffix(h, "*") {
+		if h == "*" || plainHeader.MatchString(h) {
 			out = append(out, h)
 		}
 	}
