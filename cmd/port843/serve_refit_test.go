@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -22,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/port843/port843/internal/need"
 )
@@ -306,4 +309,35 @@ func TestServeCertificates(t *testing.T) {
 	writeCertificate(t, dir, "a", "a.example.com", 4)
 	eventually(t, "it is mended", func() bool { return serial(t, addr, "a.example.com") == 4 })
 	goesOn(t, session, "one")
+}
+
+// TestServeTargetsByPolicy: below /to/ other hosts are reached, where their own
+// policy permits the page; the service itself stays where it was.
+func TestServeTargetsByPolicy(t *testing.T) {
+	gateway, target, closed := freePort(t), freePort(t), freePort(t)
+	c := startTable(t, serviceOf("gateway", gateway, backendAt(namedGame(t, "own"))+"targets = \"policy\"\ntargets_also = [\"127.0.0.1\"]\n")+
+		serviceOf("target", target, backendAt(namedGame(t, "far")))+
+		strings.Replace(serviceOf("closed", closed, backendAt(namedGame(t, "shut"))), "games.example.com", "other.example.com", 1))
+	c.s.loggedTimes(t, "front: serving", 3)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for path, want := range map[string]string{"": "own", "/anything": "own", "/to/127.0.0.1/" + target: "far", "/to/127.0.0.1/" + closed: "", "/to/127.0.0.2/" + target: ""} {
+		ws, res, err := openWebSocket(t, "127.0.0.1:"+gateway+path, "https://games.example.com")
+		if want == "" {
+			if res == nil || res.StatusCode != 403 {
+				t.Errorf("%s: %v, %v", path, res, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		if err := ws.Write(ctx, websocket.MessageBinary, []byte(".")); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := ws.Read(ctx); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", path, got, err)
+		}
+	}
 }
