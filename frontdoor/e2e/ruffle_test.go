@@ -191,7 +191,7 @@ func TestSocketInRuffle(t *testing.T) {
 		t.Errorf("echo: %q", got)
 	}
 	// While the page plays, Flash and a raw client come to the same port.
-	flashDance(t, games.addrs["echo.test"])
+	flashDance(t, games.addrs["echo.test"], strconv.Itoa(gamePort))
 	if name := os.Getenv("PORT843_SCREENSHOT"); name != "" {
 		if err := os.WriteFile(name, b.screenshot(t), 0o644); err != nil {
 			t.Fatal(err)
@@ -280,7 +280,7 @@ func TestSecurePageInRuffle(t *testing.T) {
 	if st := games.doors["echo.test"].Stats(); st.TLS == 0 || st.WebSockets != 1 {
 		t.Errorf("%+v", st)
 	}
-	flashDance(t, games.addrs["echo.test"])
+	flashDance(t, games.addrs["echo.test"], strconv.Itoa(gamePort))
 }
 
 // pageAt serves the site under a name that leads here, and returns its URL.
@@ -294,7 +294,7 @@ func pageAt(t *testing.T, host string, h http.Handler) string {
 
 // flashDance does as Flash Player does with a silent port 843: it asks the
 // destination itself, closes, and comes again with the traffic.
-func flashDance(t *testing.T, addr string) {
+func flashDance(t *testing.T, addr, port string) {
 	t.Helper()
 	open := func(said string) net.Conn {
 		c, err := net.Dial("tcp", addr)
@@ -308,7 +308,7 @@ func flashDance(t *testing.T, addr string) {
 	c := open(policy.Request)
 	got, err := io.ReadAll(c)
 	c.Close()
-	if err != nil || !bytes.HasSuffix(got, []byte{0}) || !strings.Contains(string(got), `domain="games.example.com" to-ports="9000"`) {
+	if err != nil || !bytes.HasSuffix(got, []byte{0}) || !strings.Contains(string(got), `domain="games.example.com" to-ports="`+port+`"`) {
 		t.Fatalf("the policy: %q, %v", got, err)
 	}
 	for _, said := range []string{"<", "raw traffic\x00"} {
