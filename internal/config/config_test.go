@@ -246,3 +246,42 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestDocsNameEveryKey: whoever owns a site finds every key of a service with a
+// backend, and of a site, in the page about the front door; and the configs that
+// stand in the pages are good ones.
+func TestDocsNameEveryKey(t *testing.T) {
+	page, err := os.ReadFile("../../docs/frontdoor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, front, ok := strings.Cut(string(Reference()), "# With a backend,")
+	if !ok {
+		t.Fatal("the reference file says nothing of fronts")
+	}
+	keys := regexp.MustCompile(`(?m)^(?:# )?([a-z_]+) *= `).FindAllStringSubmatch(front, -1)
+	if len(keys) < 15 {
+		t.Fatalf("only %d keys: %v", len(keys), keys)
+	}
+	for _, k := range keys {
+		if !strings.Contains(string(page), "`"+k[1]+"`") {
+			t.Errorf("docs/frontdoor.md does not name %s", k[1])
+		}
+	}
+	configs := 0
+	for _, name := range []string{"frontdoor.md", "ruffle.md"} {
+		text, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regexp.MustCompile("(?ms)^```toml\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+			configs++
+			if _, err := Parse(name, []byte(block[1])); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if configs < 2 {
+		t.Errorf("only %d configs", configs)
+	}
+}

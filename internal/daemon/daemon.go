@@ -96,7 +96,8 @@ type daemon struct {
 	}
 	keepers     []*keeper // one a source
 	sockets     []bound
-	frontsMu    sync.Mutex // guards fronts and left; held while they are changed
+	refitting   sync.Mutex // held while fronts come, change and go; guards left
+	frontsMu    sync.Mutex // guards fronts, for a moment only
 	fronts      []*front
 	left        bool            // no front changes any more
 	doors       sync.WaitGroup  // of the fronts, while they accept, and of those that are gone while they have sessions

@@ -79,14 +79,14 @@ func (d *daemon) startFront(f *front, p server.Policies) error {
 
 // refit makes the fronts of a source those that it says now.
 func (d *daemon) refit(k *keeper, loaded *Loaded) {
-	d.frontsMu.Lock()
-	defer d.frontsMu.Unlock()
+	d.refitting.Lock()
+	defer d.refitting.Unlock()
 	if d.left {
 		return
 	}
 	var stay, gone []*front
 	var come []Front
-	for _, f := range d.fronts {
+	for _, f := range d.frontList() {
 		if f.state().Source != nil || f.keeper != k || slices.ContainsFunc(loaded.Fronts, func(w Front) bool { return w.Address == f.address }) {
 			stay = append(stay, f)
 		} else {
@@ -104,13 +104,15 @@ func (d *daemon) refit(k *keeper, loaded *Loaded) {
 			refuse(err)
 		}
 	}
-	d.fronts = stay
 	var later []Front // on a port that one which is gone still has
 	for _, want := range come {
-		err := d.come(k, want, loaded.Policies)
-		if isInUse(err) && len(gone) > 0 {
+		f, err := d.come(k, want, loaded.Policies)
+		switch {
+		case err == nil:
+			stay = append(stay, f)
+		case isInUse(err) && len(gone) > 0:
 			later = append(later, want)
-		} else if err != nil {
+		default:
 			refuse(err)
 		}
 	}
@@ -118,10 +120,15 @@ func (d *daemon) refit(k *keeper, loaded *Loaded) {
 		d.retire(f)
 	}
 	for _, want := range later {
-		if err := d.come(k, want, loaded.Policies); err != nil {
+		if f, err := d.come(k, want, loaded.Policies); err == nil {
+			stay = append(stay, f)
+		} else {
 			refuse(err)
 		}
 	}
+	d.frontsMu.Lock()
+	defer d.frontsMu.Unlock()
+	d.fronts = stay
 }
 
 // change makes a front do what is wanted now.
@@ -139,23 +146,21 @@ func (d *daemon) change(f *front, want Front, p server.Policies) error {
 	return nil
 }
 
-// come opens a new front. The caller appends what it holds to the fronts under
-// the lock.
-func (d *daemon) come(k *keeper, want Front, p server.Policies) error {
+// come opens a new front.
+func (d *daemon) come(k *keeper, want Front, p server.Policies) (*front, error) {
 	st, err := prepare(want, frontState{})
 	if err != nil {
-		return fmt.Errorf("%w%s; the service is not there", err, orRestart(err))
+		return nil, fmt.Errorf("%w%s; the service is not there", err, orRestart(err))
 	}
 	f := &front{address: want.Address, keeper: k, now: st}
 	if f.ln, err = server.Listen(context.Background(), "tcp", want.Address); err != nil {
-		return fmt.Errorf("%w%s; the service is not there", &BindError{Address: want.Address, Err: err}, orRestart(err))
+		return nil, fmt.Errorf("%w%s; the service is not there", &BindError{Address: want.Address, Err: err}, orRestart(err))
 	}
 	if err := d.startFront(f, p); err != nil {
 		f.ln.Close()
-		return err
+		return nil, err
 	}
-	d.fronts = append(d.fronts, f)
-	return nil
+	return f, nil
 }
 
 // orRestart says what helps where this process may no longer do something. A
@@ -178,9 +183,9 @@ func (d *daemon) retire(f *front) {
 
 // leaveFronts stops accepting and lets the sessions go on until ctx ends.
 func (d *daemon) leaveFronts(ctx context.Context) {
-	d.frontsMu.Lock()
+	d.refitting.Lock()
 	d.left = true
-	d.frontsMu.Unlock()
+	d.refitting.Unlock()
 	defer context.AfterFunc(ctx, d.noLonger)()
 	var leaving sync.WaitGroup
 	for _, f := range d.frontList() {
