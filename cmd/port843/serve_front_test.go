@@ -28,8 +28,7 @@ func echoServer(t *testing.T) string {
 	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
-// repeats says something to the address and wants to hear it again.
-func repeats(t *testing.T, addr, said string) net.Conn {
+func connect(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -37,16 +36,23 @@ func repeats(t *testing.T, addr, said string) net.Conn {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
-	sayAndHear(t, c, said)
 	return c
 }
 
-func sayAndHear(t *testing.T, c net.Conn, said string) {
+// repeats says something to the address and wants to hear it again.
+func repeats(t *testing.T, addr, said string) net.Conn {
+	t.Helper()
+	c := connect(t, addr)
+	sayAndHear(t, c, said, said)
+	return c
+}
+
+func sayAndHear(t *testing.T, c net.Conn, said, want string) {
 	t.Helper()
 	io.WriteString(c, said)
-	got := make([]byte, len(said))
-	if _, err := io.ReadFull(c, got); err != nil || string(got) != said {
-		t.Fatalf("said %q, heard %q, %v", said, got, err)
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("said %q, heard %q, %v; want %q", said, got, err, want)
 	}
 }
 
@@ -117,7 +123,7 @@ func TestServeFrontBesideAPolicyPort(t *testing.T) {
 	session := repeats(t, front, "before")
 	s.cmd.Process.Signal(syscall.SIGUSR2)
 	s.logged(t, "leaving: a successor serves")
-	sayAndHear(t, session, "the old session goes on")
+	sayAndHear(t, session, "the old session goes on", "the old session goes on")
 	repeats(t, front, "the successor serves")
 	session.Close()
 	<-s.done

@@ -4,15 +4,10 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -90,23 +85,14 @@ func backendAt(addresses ...string) string {
 // says opens a connection to the address and wants the game of that name.
 func says(t *testing.T, addr, name string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(patience))
+	c := connect(t, addr)
 	goesOn(t, c, name)
 	return c
 }
 
 func goesOn(t *testing.T, c net.Conn, name string) {
 	t.Helper()
-	io.WriteString(c, ".")
-	got := make([]byte, len(name))
-	if _, err := io.ReadFull(c, got); err != nil || string(got) != name {
-		t.Fatalf("heard %q, %v; want %q", got, err, name)
-	}
+	sayAndHear(t, c, ".", name)
 }
 
 // TestServeRefits changes the services of a config in every way, while
@@ -245,21 +231,7 @@ func TestServeRefitsWhatItCan(t *testing.T) {
 // writeCertificate makes a certificate for a name, and its key.
 func writeCertificate(t *testing.T, dir, file, name string, serial int64) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	replace(t, filepath.Join(dir, file+".key"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
-	replace(t, filepath.Join(dir, file+".pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	(&authority{t: t, dir: dir, next: serial - 1}).sign(file, &x509.Certificate{DNSNames: []string{name}})
 }
 
 // serial returns the serial number of the certificate that a client of that
