@@ -1,6 +1,7 @@
 package frontdoor
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/port843/port843/policy"
 )
@@ -65,11 +67,5 @@ func (s *Sites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "max-age=300") // a grant that is taken back must not live on for a day
 	h.Set("ETag", f.etag)
-	if r.Header.Get("If-None-Match") == f.etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	if r.Method == http.MethodGet {
-		w.Write(f.body)
-	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
 }

@@ -48,8 +48,14 @@ func TestSites(t *testing.T) {
 	if got := res.Header.Get("X-Permitted-Cross-Domain-Policies"); got != "master-only" {
 		t.Errorf("X-Permitted-Cross-Domain-Policies %q", got)
 	}
-	if res, body := get("www.example.com", "/crossdomain.xml", res.Header.Get("ETag")); res.StatusCode != 304 || body != "" {
-		t.Errorf("with its ETag: %d %q", res.StatusCode, body)
+	etag := res.Header.Get("ETag")
+	for _, known := range []string{etag, "W/" + etag, `"other", ` + etag, "*"} {
+		if res, body := get("www.example.com", "/crossdomain.xml", known); res.StatusCode != 304 || body != "" {
+			t.Errorf("with the ETag %s: %d %q", known, res.StatusCode, body)
+		}
+	}
+	if res, _ := get("www.example.com", "/crossdomain.xml", `"other"`); res.StatusCode != 200 {
+		t.Errorf("with another ETag: %d", res.StatusCode)
 	}
 	for _, c := range [][2]string{{"other.example.com", "/crossdomain.xml"}, {"www.example.com", "/sub/crossdomain.xml"}, {"www.example.com", "/"}} {
 		if res, _ := get(c[0], c[1], ""); res.StatusCode != 404 {
