@@ -172,6 +172,41 @@ func TestServeRefits(t *testing.T) {
 	ask(t, c.s.address(t, 0))
 }
 
+// TestServeRefitsFiles: another folder of the same name is served from a reload
+// on, and the last one where there is none.
+func TestServeRefitsFiles(t *testing.T) {
+	dir := publicDir(t)
+	htdocs := filepath.Join(dir, "htdocs")
+	folder := func(content string) {
+		t.Helper()
+		if err := os.Mkdir(htdocs, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		replace(t, filepath.Join(htdocs, "index.html"), content)
+	}
+	folder("one")
+	replace(t, filepath.Join(dir, "p.xml"), policyOf("a.test")) // makes the folder above readable
+	port := freePort(t)
+	services := serviceOf("a", port, backendAt(namedGame(t, "one"))+"files = \""+htdocs+"\"\n")
+	c := startTable(t, services, "--listen", "127.0.0.1:"+freePort(t), "--listen", "127.0.0.1:"+freePort(t)+"="+filepath.Join(dir, "p.xml"))
+	wants := func(content string) {
+		t.Helper()
+		if code, body := get(t, "http://127.0.0.1:"+port+"/"); code != 200 || body != content {
+			t.Errorf("%d %q, want %q", code, body, content)
+		}
+	}
+	wants("one")
+	if err := os.Rename(htdocs, htdocs+".old"); err != nil {
+		t.Fatal(err)
+	}
+	c.becomes(1, services)
+	wants("one")
+	folder("two")
+	wants("one")
+	c.becomes(2, services)
+	wants("two")
+}
+
 // getAs asks for a URL of another host.
 func getAs(t *testing.T, url, host string) (int, string) {
 	t.Helper()

@@ -3,8 +3,11 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,21 +93,24 @@ func startProgram(t *testing.T, path string, args ...string) {
 	}
 }
 
-// TestOneCommandOnePort: one command serves the page, the SWF, Ruffle, the
-// policy, the WebSocket and the game itself on one port; the page is the one
-// that "build --target ruffle" prints, and the echo server is the same for all.
-func TestOneCommandOnePort(t *testing.T) {
-	need.File(t, filepath.Join(ruffleDir, "ruffle.js"))
-	b := startBrowser(t)
-	dir, path := program(t)
-	echo := serve(t, func(c net.Conn) { io.Copy(c, c) })
-	ln := listen(t)
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
+// onePort is one service, with what is needed to serve it and its page.
+type onePort struct {
+	t                  *testing.T
+	program, config    string // paths
+	htdocs, port, echo string
+}
 
-	config := filepath.Join(dir, "port843.toml")
-	htdocs := filepath.Join(dir, "htdocs")
-	text := strings.NewReplacer("PORT", port, "ECHO", echo).Replace(`[[owner]]
+// newOnePort makes a folder with the page that "build --target ruffle" prints,
+// the movie and Ruffle, and a config that says more of the service.
+func newOnePort(t *testing.T, scheme, more string) *onePort {
+	t.Helper()
+	need.File(t, filepath.Join(ruffleDir, "ruffle.js"))
+	dir, path := program(t)
+	o := &onePort{t: t, program: path, config: filepath.Join(dir, "port843.toml"), htdocs: filepath.Join(dir, "htdocs"), port: freePort(t)}
+	o.echo = serve(t, func(c net.Conn) { io.Copy(c, c) })
+	o.write("port843.toml", strings.NewReplacer("LISTEN", "127.0.0.1:"+freePort(t), "PORT", o.port, "ECHO", o.echo).Replace(`[serve]
+listen = ["LISTEN"]
+[[owner]]
 name = "games"
 hosts = ["games.example.com"]
 ports = "PORT"
@@ -112,40 +118,86 @@ domains = ["*.example.com"]
 [[service]]
 name = "echo"
 owner = "games"
+address = "127.0.0.1"
+host = "games.example.com"
 ports = "PORT"
 allow = ["games.example.com"]
 backend = ["ECHO"]
-`)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	snippet, err := exec.Command(path, "build", "--config", config, "--target", "ruffle", "--scheme", "ws").Output()
+`)+more)
+	snippet, err := exec.Command(path, "build", "--config", o.config, "--target", "ruffle", "--scheme", scheme).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(htdocs, "ruffle"), os.DirFS(ruffleDir)); err != nil {
+	if err := os.CopyFS(filepath.Join(o.htdocs, "ruffle"), os.DirFS(ruffleDir)); err != nil {
 		t.Fatal(err)
 	}
 	swf, err := os.ReadFile("testdata/SocketClient.swf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := "<!DOCTYPE html>\n<title>one port</title>\n" + string(snippet) + driver
-	for name, content := range map[string][]byte{"index.html": []byte(page), "game.swf": swf} {
-		if err := os.WriteFile(filepath.Join(htdocs, name), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	o.write("htdocs/game.swf", string(swf))
+	o.write("htdocs/index.html", "<!DOCTYPE html>\n<title>one port</title>\n"+string(snippet)+driver)
+	return o
+}
 
-	startProgram(t, path, "serve", "--front", "127.0.0.1:"+port+"="+echo, "--allow", "games.example.com:"+port, "--files", htdocs)
-	g := b.play(t, "http://games.example.com:"+port+"/")
-	g.do("connectTo", "games.example.com", port)
+// write puts a file beside the config.
+func (o *onePort) write(name, content string) {
+	o.t.Helper()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(o.config), name), []byte(content), 0o644); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln := listen(t)
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+// holds has Ruffle in the page, Flash and an old client reach the same server
+// at the same time.
+func (o *onePort) holds(b *browser, scheme string) {
+	o.t.Helper()
+	g := b.play(o.t, scheme+"://games.example.com:"+o.port+"/")
+	g.do("connectTo", "games.example.com", o.port)
 	g.wait("connect")
 	g.do("send", "hello")
 	if got := g.wait("data"); got != "hello" {
-		t.Errorf("Ruffle hears %q", got)
+		o.t.Errorf("Ruffle hears %q", got)
 	}
-	flashDance(t, "127.0.0.1:"+port, port)
+	flashDance(o.t, "127.0.0.1:"+o.port, o.port)
 	g.do("sendMany", 100_000)
 	g.hears(100_000)
+}
+
+// TestOneCommandOnePort: one command serves the page, the SWF, Ruffle, the
+// policy, the WebSocket and the game itself on one port; the page is the one
+// that "build --target ruffle" prints, and the echo server is the same for all.
+func TestOneCommandOnePort(t *testing.T) {
+	b := startBrowser(t)
+	o := newOnePort(t, "ws", "")
+	startProgram(t, o.program, "serve", "--front", "127.0.0.1:"+o.port+"="+o.echo, "--allow", "games.example.com:"+o.port, "--files", o.htdocs)
+	o.holds(b, "http")
+}
+
+// TestOneConfigOnePort: the same from a config, with a certificate: the page
+// is at https, and its WebSocket at wss, on the port on which old clients speak
+// in the clear.
+func TestOneConfigOnePort(t *testing.T) {
+	b := startBrowser(t)
+	o := newOnePort(t, "wss", "cert = \"c.pem\"\nkey = \"k.pem\"\nfiles = \"htdocs\"\n")
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	pair := s.TLS.Certificates[0]
+	s.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.write("c.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	o.write("k.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	startProgram(t, o.program, "serve", "--config", o.config)
+	o.holds(b, "https")
 }
