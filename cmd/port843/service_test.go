@@ -134,11 +134,17 @@ func (s *service) logged(t *testing.T, msg string) map[string]any {
 
 func (s *service) loggedTimes(t *testing.T, msg string, n int) []map[string]any {
 	t.Helper()
+	var unread <-chan time.Time // what it wrote last may not be read yet when it ends
 	eventually(t, "the log says "+msg, func() bool {
 		select {
+		case <-unread:
+			t.Fatalf("it ended before it said %q: %v", msg, s.err)
+		default:
+		}
+		select {
 		case <-s.done:
-			if len(s.find(msg)) < n {
-				t.Fatalf("it ended before it said %q: %v", msg, s.err)
+			if unread == nil {
+				unread = time.After(2 * time.Second)
 			}
 		default:
 		}
