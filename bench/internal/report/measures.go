@@ -86,7 +86,7 @@ var Measures = []Measure{
 		About:   "Both directions, 500 exchanges a second. Lost for good: RST took the answer, or nothing came in 40 s, in which TCP repeats itself often enough.",
 		Columns: []Column{{Key: Answered, Title: "answered"}, gone, byReset, p50, p99, p999}},
 	{ID: "loss5", Title: "5 % of all segments lost", Heavy: true,
-		About:   "The same with 5 %.",
+		About:   "The same with 5 %. A connection whose handshake lost a segment repeats a lost request after 3 s and after 9 s; a server whose deadline is shorter than that, as port843's is by default (5 s), closes a few of these unanswered.",
 		Columns: []Column{{Key: Answered, Title: "answered"}, gone, byReset, p50, p99, p999}},
 	{ID: "idle10", Title: "Memory of 10,000 idle connections", Heavy: true,
 		About:   "Each has sent the first byte of its request and is silent then. User memory: private pages of all processes. Kernel memory: half of what the machine's slab grows by, because both ends are here. Servers that answer unasked hold none.",
