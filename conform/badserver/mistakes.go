@@ -218,7 +218,7 @@ func endless(p *peer) {
 func hoards(p *peer) {
 	p.SetDeadline(p.until)
 	var all []byte
-	buf := make([]byte, 4096)
+	buf := make([]byte, 64<<10)
 	for !bytes.Contains(all[max(0, len(all)-len(buf)-1):], []byte("/>")) {
 		n, err := p.Read(buf)
 		all = append(all, buf[:n]...)
