@@ -23,6 +23,7 @@ const module = "github.com/port843/port843/"
 var floor = map[string]int{
 	"internal/bounded":     0,
 	"internal/dial":        0,
+	"internal/docs":        0,
 	"internal/escape":      0,
 	"internal/nearest":     0,
 	"policy":               0,
