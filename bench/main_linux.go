@@ -105,7 +105,7 @@ func parse(args []string, say io.Writer) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "one short round of everything: shows that it works, its figures mean nothing")
 	f.StringVar(&o.only, "only", "", "these contenders only, a comma `list` of: "+strings.Join(contenderIDs(), " "))
 	f.StringVar(&o.measures, "measures", "", "these measures only, a comma `list` of: "+strings.Join(measureIDs(), " "))
-	f.BoolVar(&o.write, "write-docs", false, "measure nothing: write docs/performance.md from the last results")
+	f.BoolVar(&o.write, "write-docs", false, "measure nothing: write docs/performance.md, and the figures of docs/comparing.md, from the last results")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -291,7 +291,7 @@ func readResults(root string) (*report.Results, error) {
 	return r, readJSON(resultsPath(root), r)
 }
 
-// writeDocs writes the page and its plots.
+// writeDocs writes the page and its plots, and what another page takes from it.
 func writeDocs(root string) error {
 	r, err := readResults(root)
 	if err != nil {
@@ -321,5 +321,8 @@ func writeDocs(root string) error {
 	if err := report.Page(&page, r); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(root, "docs", "performance.md"), []byte(page.String()), 0o644)
+	if err := os.WriteFile(filepath.Join(root, performancePage), []byte(page.String()), 0o644); err != nil {
+		return err
+	}
+	return writeFigures(root)
 }

@@ -8,39 +8,22 @@ import (
 
 	"github.com/port843/port843/conform"
 	"github.com/port843/port843/conform/badserver"
+	"github.com/port843/port843/internal/docs"
 )
 
-// TestDocs compares docs/conformance.md with the cases and the mistakes that
-// it describes. UPDATE_DOCS=1 writes the generated parts anew.
+// TestDocs compares two documents with the cases and the mistakes that they
+// describe. UPDATE_DOCS=1 writes the generated parts anew.
 func TestDocs(t *testing.T) {
-	const name = "../docs/conformance.md"
-	have, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
+	update := os.Getenv("UPDATE_DOCS") == "1"
+	for _, part := range []struct{ page, name, text string }{
+		{"conformance.md", "cases", casesAsMarkdown()},
+		{"conformance.md", "mistakes", mistakesAsMarkdown()},
+		{"comparing.md", "mistakes", seenAsMarkdown()},
+	} {
+		if changed, err := docs.WriteGenerated("../docs/"+part.page, part.name, part.text, update); err != nil || changed && !update {
+			t.Errorf("docs/%s differs from the %s, %v: run UPDATE_DOCS=1 go test -run TestDocs ./conform", part.page, part.name, err)
+		}
 	}
-	want := replace(t, string(have), "cases", casesAsMarkdown())
-	want = replace(t, want, "mistakes", mistakesAsMarkdown())
-	if string(have) == want {
-		return
-	}
-	if os.Getenv("UPDATE_DOCS") == "" {
-		t.Fatalf("%s differs from the cases: run UPDATE_DOCS=1 go test -run TestDocs ./conform", name)
-	}
-	if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// replace puts text between the marks of the part.
-func replace(t *testing.T, doc, part, text string) string {
-	t.Helper()
-	begin, end := "<!-- "+part+": generated, see conform/docs_test.go -->\n", "<!-- end of "+part+" -->\n"
-	before, rest, ok1 := strings.Cut(doc, begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("the marks of %s are missing", part)
-	}
-	return before + begin + text + end + after
 }
 
 func casesAsMarkdown() string {
@@ -65,6 +48,16 @@ func mistakesAsMarkdown() string {
 			fails = []string{"descriptors"}
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", m.Name, m.Does, strings.Join(fails, ", "))
+	}
+	return b.String() + "\n"
+}
+
+// seenAsMarkdown says of each mistake where it was seen.
+func seenAsMarkdown() string {
+	var b strings.Builder
+	b.WriteString("\n| mistake | seen at |\n|---|---|\n")
+	for _, m := range badserver.Mistakes() {
+		fmt.Fprintf(&b, "| %s | %s |\n", m.Does, m.Seen)
 	}
 	return b.String() + "\n"
 }
