@@ -16,7 +16,8 @@ func newRoot(s cli.Streams) *cobra.Command {
 		Long: `port843 answers one question for a whole machine: who may connect to what?
 
 It serves the answer on port 843 to Flash Player and its successors, and it
-builds, checks, compares and audits such answers.
+builds, checks, compares and audits such answers. "port843 help start" says
+where to begin.
 
 Exit codes: 0 yes or done, 1 the answer is no, 2 used wrongly or could not
 be done. Each verb's help says what "no" means for it.`,
