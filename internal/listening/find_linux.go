@@ -207,17 +207,27 @@ func (f *finder) owners() {
 	}
 }
 
+// effectiveUser is in /proc/PID/status.
+var effectiveUser = regexp.MustCompile(`(?m)^Uid:\t\d+\t(\d+)`)
+
 var containerID = regexp.MustCompile(`([0-9a-f]{64})|lxc(?:\.payload)?[./]([A-Za-z0-9_.-]+)|machine-([A-Za-z0-9_.-]+)\.scope`)
 
 // describe fills in what is known of the process.
 func (f *finder) describe(l *Listener) {
+	dir := fmt.Sprintf("%s/%d", f.proc, l.PID)
+	// A socket belongs to whoever opened it; of more interest is as whom its
+	// process runs by now.
+	if text, err := os.ReadFile(dir + "/status"); err == nil && l.PID != 0 {
+		if m := effectiveUser.FindSubmatch(text); m != nil {
+			l.User = string(m[1])
+		}
+	}
 	if u, err := user.LookupId(l.User); err == nil {
 		l.User = u.Username
 	}
 	if l.PID == 0 {
 		return
 	}
-	dir := fmt.Sprintf("%s/%d", f.proc, l.PID)
 	if comm, err := os.ReadFile(dir + "/comm"); err == nil {
 		l.Process = escape.Text(bytes.TrimSpace(comm), 60)
 	}

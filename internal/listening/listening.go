@@ -23,8 +23,8 @@ type Listener struct {
 	Addr      netip.Addr `json:"addr"` // unspecified: every address
 	Port      uint16     `json:"port"`
 	PID       int        `json:"pid,omitempty"`
-	Process   string     `json:"process,omitempty"` // fit to be shown
-	User      string     `json:"user"`
+	Process   string     `json:"process,omitempty"`   // fit to be shown
+	User      string     `json:"user"`                // whom the process runs as, or else who opened the socket
 	Unit      string     `json:"unit,omitempty"`      // of systemd
 	Container string     `json:"container,omitempty"` // the beginning of its id, or its name
 	Namespace string     `json:"namespace,omitempty"` // of the network; "" for this one

@@ -38,6 +38,13 @@ func hold() {
 		os.Exit(1)
 	}
 	defer l.Close()
+	// On one port it gives its rights away once it listens.
+	if l.Addr().(*net.TCPAddr).Port == 943 {
+		if err := syscall.Setuid(65534); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
 	fmt.Println("ready")
 	bufio.NewReader(os.Stdin).ReadString('\n')
 }
@@ -103,6 +110,9 @@ func stage(t *testing.T) {
 	}
 	if there.PID == 0 || there.Namespace == "" || there.Hidden {
 		t.Errorf("as root, in the other namespace: %+v", there)
+	}
+	if l := root["0.0.0.0:943"]; l.User != "nobody" {
+		t.Errorf("it runs as nobody, and is shown as %s", l.User)
 	}
 	for port, want := range map[uint16]Word{843: Drops, 943: Rejects, 8430: Accepts} {
 		if got := Firewall(port); got.Word != want {
