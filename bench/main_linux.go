@@ -51,6 +51,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/port843/port843/bench/internal/procs"
 	"github.com/port843/port843/bench/internal/report"
 )
 
@@ -198,12 +199,12 @@ func outside(args []string, root string, chosen []contender, out, say io.Writer)
 	if err := writeJSON(filepath.Join(s.Out, "setup.json"), s); err != nil {
 		return err
 	}
-	name := cagePrefix + strconv.Itoa(os.Getpid())
-	cage, err := newCage(name)
+	name := procs.CagePrefix + strconv.Itoa(os.Getpid())
+	cage, err := procs.NewCage(name)
 	if err != nil {
 		return err
 	}
-	defer cage.remove()
+	defer cage.Remove()
 	if err := imprison(args, name, stop, say); err != nil {
 		return err
 	}

@@ -13,13 +13,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/port843/port843/bench/internal/procs"
 	"github.com/port843/port843/bench/internal/report"
 )
 
 // bench is a run, inside the namespaces.
 type bench struct {
 	setup *setup
-	cage  *cage
+	cage  *procs.Cage
 	port  int
 	cores int // of the machine: a contender that has workers gets as many
 	scale scale
@@ -34,7 +35,7 @@ func measureAll(o options, root, name string, chosen []contender, measures []rep
 	if err := furnish(); err != nil {
 		return err
 	}
-	cage, err := newCage(name)
+	cage, err := procs.NewCage(name)
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func furnish() error {
 }
 
 // machine names where the run takes place.
-func machine(c *cage, s *setup) report.Machine {
+func machine(c *procs.Cage, s *setup) report.Machine {
 	m := report.Machine{
 		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), Cores: runtime.NumCPU(),
 		Accounting: c.String(), Loss: s.Loss, Descriptors: usual,
@@ -135,7 +136,7 @@ func machine(c *cage, s *setup) report.Machine {
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load, _, _ = strings.Cut(string(text), " ")
 	}
-	if kb, err := field("/proc/meminfo", "MemTotal"); err == nil {
+	if kb, err := procs.Field("/proc/meminfo", "MemTotal"); err == nil {
 		m.MemoryMB = kb / 1024
 	}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/port843/port843/bench/internal/procs"
 	"github.com/port843/port843/bench/internal/report"
 	"github.com/port843/port843/bench/internal/tally"
 )
@@ -97,7 +98,7 @@ type meter struct {
 
 func (s *server) meter() (meter, error) {
 	cpu, err1 := s.used()
-	segs, err2 := segments()
+	segs, err2 := procs.Segments()
 	return meter{time.Now(), cpu, segs}, errors.Join(err1, err2)
 }
 
@@ -130,10 +131,10 @@ func (b *bench) under(c *contender, processors float64, plan func(*server) tally
 			return nil, err
 		}
 		if processors > 0 {
-			if err := b.cage.quota(processors); err != nil {
+			if err := b.cage.Quota(processors); err != nil {
 				return nil, err
 			}
-			defer func() { _ = b.cage.quota(0) }() // it was possible to set it
+			defer func() { _ = b.cage.Quota(0) }() // it was possible to set it
 		}
 		before, err := s.meter()
 		if err != nil {
@@ -205,7 +206,7 @@ func traced(pids []int) bool {
 	for _, pid := range pids {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 		for _, t := range tasks {
-			if by, err := field(t, "TracerPid"); err == nil && by == 0 {
+			if by, err := procs.Field(t, "TracerPid"); err == nil && by == 0 {
 				return false
 			}
 		}
@@ -255,9 +256,9 @@ func (b *bench) idle(c *contender, n int) (values, error) {
 		if _, err := b.drive(s.closed(32, 200*time.Millisecond), 1, goodFirst); err != nil {
 			return nil, err
 		}
-		user0, err1 := userMemory(s.pids())
-		kernel0, err2 := slab()
-		held0 := sockets(s.pids())
+		user0, err1 := procs.UserMemory(s.pids())
+		kernel0, err2 := procs.Slab()
+		held0 := procs.Sockets(s.pids())
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, err
 		}
@@ -266,8 +267,8 @@ func (b *bench) idle(c *contender, n int) (values, error) {
 			return nil, err
 		}
 		held, err := s.settled(g, held0)
-		user1, err1 := userMemory(s.pids())
-		kernel1, err2 := slab()
+		user1, err1 := procs.UserMemory(s.pids())
+		kernel1, err2 := procs.Slab()
 		_, err3 := g.finish()
 		if err := errors.Join(err, err1, err2, err3); err != nil {
 			return nil, err
@@ -289,7 +290,7 @@ func (s *server) settled(g *generators, before int) (int, error) {
 	}
 	last, since := -1, time.Now()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		n := sockets(s.pids()) - before
+		n := procs.Sockets(s.pids()) - before
 		if n != last {
 			last, since = n, time.Now()
 		}
@@ -320,7 +321,7 @@ func (b *bench) exhausted(c *contender) (values, error) {
 // beside holds n connections that send a byte a second, reads what the server
 // uses for them alone, and then runs the plan of a good client.
 func (b *bench) beside(s *server, n int, good tally.Plan) (values, error) {
-	before := sockets(s.pids())
+	before := procs.Sockets(s.pids())
 	g, err := b.generate(s.hold(n, time.Second), (n+perGenerator-1)/perGenerator, badFirst)
 	if err != nil {
 		return nil, err

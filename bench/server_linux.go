@@ -82,7 +82,7 @@ func (s *server) launch(argv []string, files uint64) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", enter, "sh", strings.Join(s.b.cage.folders(), " "), fmt.Sprint(files)}, argv...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", enter, "sh", strings.Join(s.b.cage.Folders(), " "), fmt.Sprint(files)}, argv...)...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	entered, tell, err := os.Pipe()
@@ -174,9 +174,9 @@ func (s *server) roots() []int {
 	return out
 }
 
-func (s *server) pids() []int { return s.b.cage.pids(s.roots()) }
+func (s *server) pids() []int { return s.b.cage.Pids(s.roots()) }
 
-func (s *server) used() (time.Duration, error) { return s.b.cage.used(s.roots()) }
+func (s *server) used() (time.Duration, error) { return s.b.cage.Used(s.roots()) }
 
 // stop ends the server and all its processes, and waits for their end.
 func (s *server) stop() error {
@@ -202,8 +202,8 @@ func (s *server) stop() error {
 		<-s.ended
 	}
 	// The cage has to be empty before the next server enters it.
-	for deadline := time.Now().Add(stopTime); s.b.cage.cpu != "" && len(s.b.cage.pids(nil)) > 0; time.Sleep(time.Millisecond) {
-		for _, pid := range s.b.cage.pids(nil) {
+	for deadline := time.Now().Add(stopTime); len(s.b.cage.Folders()) > 0 && len(s.b.cage.Pids(nil)) > 0; time.Sleep(time.Millisecond) {
+		for _, pid := range s.b.cage.Pids(nil) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if time.Now().After(deadline) {

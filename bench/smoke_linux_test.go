@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/port843/port843/bench/internal/procs"
 	"github.com/port843/port843/bench/internal/report"
 	"github.com/port843/port843/bench/internal/tally"
 	"github.com/port843/port843/internal/need"
@@ -57,7 +58,7 @@ func testBench(t *testing.T) *bench {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return &bench{setup: s, cage: &cage{}, port: port, cores: 1, scale: quick}
+	return &bench{setup: s, cage: &procs.Cage{}, port: port, cores: 1, scale: quick}
 }
 
 func contenderByID(t *testing.T, id string) *contender {
@@ -83,7 +84,7 @@ func TestServersAndGenerator(t *testing.T) {
 	for _, id := range []string{"cserver-1", "cserver-2", "naive"} {
 		t.Run(id, func(t *testing.T) {
 			_, err := b.with(contenderByID(t, id), asUsual, few, func(s *server) (values, error) {
-				if s.startup <= 0 || len(s.pids()) == 0 || sockets(s.pids()) == 0 {
+				if s.startup <= 0 || len(s.pids()) == 0 || procs.Sockets(s.pids()) == 0 {
 					t.Errorf("started in %v, processes %v", s.startup, s.pids())
 				}
 				loops(t, s)
@@ -134,7 +135,7 @@ func loops(t *testing.T, s *server) {
 // holds keeps silent connections, and asks beside them.
 func holds(t *testing.T, s *server) {
 	const n = 100
-	before := sockets(s.pids())
+	before := procs.Sockets(s.pids())
 	g, err := s.b.generate(s.hold(n, 100*time.Millisecond), 2, badFirst)
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +244,7 @@ func TestPlansAreChecked(t *testing.T) {
 // Every measure that is shown can be run, and every contender and placeholder
 // of the data is known.
 func TestDataFits(t *testing.T) {
-	b := &bench{setup: &setup{Out: t.TempDir(), Answer: []byte("a\x00")}, cage: &cage{}}
+	b := &bench{setup: &setup{Out: t.TempDir(), Answer: []byte("a\x00")}, cage: &procs.Cage{}}
 	for _, c := range contenders {
 		w, err := c.fill(b.setup, 843, 2, few)
 		if err != nil {

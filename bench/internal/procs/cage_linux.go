@@ -1,4 +1,4 @@
-package main
+package procs
 
 import (
 	"bufio"
@@ -13,22 +13,25 @@ import (
 	"time"
 )
 
-// cage is the cgroup that a server runs in: it counts the processor time of
+// Cage is the cgroup that a server runs in: it counts the processor time of
 // all its processes, and can hold them to a quota. Version 1 (a folder for
 // each controller) and version 2 (one folder) are both known.
 //
-// The zero cage has no cgroup: time is then the sum over the processes and
+// The zero Cage has no cgroup: time is then the sum over the processes and
 // their children that /proc shows, and there is no quota.
-type cage struct {
+type Cage struct {
 	v2        bool
 	cpu, acct string // folders; the same with version 2, or where they are mounted together
 }
 
-// cagePrefix begins the name of every cage; the process's number follows.
-const cagePrefix = "port843-bench-"
+// leaveTime is how long a process that has ended may hold its cgroup.
+const leaveTime = 5 * time.Second
 
-// folders are those that a process must enter.
-func (c *cage) folders() []string {
+// CagePrefix begins the name of every cage; the process's number follows.
+const CagePrefix = "port843-bench-"
+
+// Folders are those that a process must enter.
+func (c *Cage) Folders() []string {
 	switch c.cpu {
 	case "":
 		return nil
@@ -38,13 +41,13 @@ func (c *cage) folders() []string {
 	return []string{c.cpu, c.acct}
 }
 
-// newCage makes a cgroup of the name given below the roots that are mounted.
-func newCage(name string) (*cage, error) {
+// NewCage makes a cgroup of the name given below the roots that are mounted.
+func NewCage(name string) (*Cage, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return nil, err
 	}
-	c := &cage{}
+	c := &Cage{}
 	unified := ""
 	for line := range strings.Lines(string(mounts)) {
 		f := strings.Fields(line)
@@ -71,7 +74,7 @@ func newCage(name string) (*cage, error) {
 			return nil, err
 		}
 	}
-	for _, d := range c.folders() {
+	for _, d := range c.Folders() {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("cgroup: %w", err)
 		}
@@ -80,7 +83,7 @@ func newCage(name string) (*cage, error) {
 }
 
 // unify sets the cage up in the one tree of version 2.
-func (c *cage) unify(root, name string) error {
+func (c *Cage) unify(root, name string) error {
 	has, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (c *cage) unify(root, name string) error {
 	if !slices.Contains(strings.Fields(string(has)), "cpu") {
 		return errors.New("cgroup version 2 is mounted, without the cpu controller")
 	}
-	*c = cage{v2: true}
+	*c = Cage{v2: true}
 	c.cpu = filepath.Join(root, name)
 	c.acct = c.cpu
 	if err := os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+cpu"), 0); err != nil {
@@ -97,22 +100,22 @@ func (c *cage) unify(root, name string) error {
 	return nil
 }
 
-// remove takes the cgroup away, and with it empty ones that runs which were
+// Remove takes the cgroup away, and with it empty ones that runs which were
 // killed have left. A process that has just ended may hold its own for a
 // moment more.
-func (c *cage) remove() {
-	for _, d := range c.folders() {
-		for deadline := time.Now().Add(stopTime); os.Remove(d) != nil && time.Now().Before(deadline); {
+func (c *Cage) Remove() {
+	for _, d := range c.Folders() {
+		for deadline := time.Now().Add(leaveTime); os.Remove(d) != nil && time.Now().Before(deadline); {
 			time.Sleep(10 * time.Millisecond)
 		}
-		left, _ := filepath.Glob(filepath.Join(filepath.Dir(d), cagePrefix+"*"))
+		left, _ := filepath.Glob(filepath.Join(filepath.Dir(d), CagePrefix+"*"))
 		for _, l := range left {
 			_ = os.Remove(l) // fails where a process is in it, as it should
 		}
 	}
 }
 
-func (c *cage) String() string {
+func (c *Cage) String() string {
 	switch {
 	case c.cpu == "":
 		return "sums over /proc/PID/stat"
@@ -122,8 +125,8 @@ func (c *cage) String() string {
 	return "cgroup version 1"
 }
 
-// quota holds the cage to so many processors; 0 sets it free.
-func (c *cage) quota(processors float64) error {
+// Quota holds the cage to so many processors; 0 sets it free.
+func (c *Cage) Quota(processors float64) error {
 	const period = 10_000 // µs: short, so that a server which is held does not work through one long queue after another
 	limit := strconv.Itoa(int(processors * period))
 	if c.v2 {
@@ -141,8 +144,8 @@ func (c *cage) quota(processors float64) error {
 	return os.WriteFile(filepath.Join(c.cpu, "cpu.cfs_quota_us"), []byte(limit), 0)
 }
 
-// pids lists the processes in the cage, or below root where there is none.
-func (c *cage) pids(roots []int) []int {
+// Pids lists the processes in the cage, or below root where there is none.
+func (c *Cage) Pids(roots []int) []int {
 	if c.cpu == "" {
 		return tree(roots)
 	}
@@ -159,13 +162,13 @@ func (c *cage) pids(roots []int) []int {
 	return out
 }
 
-// used is the processor time that the cage's processes have used so far.
-func (c *cage) used(roots []int) (time.Duration, error) {
+// Used is the processor time that the cage's processes have used so far.
+func (c *Cage) Used(roots []int) (time.Duration, error) {
 	switch {
 	case c.cpu == "":
 		return treeTime(roots)
 	case c.v2:
-		v, err := field(filepath.Join(c.cpu, "cpu.stat"), "usage_usec")
+		v, err := Field(filepath.Join(c.cpu, "cpu.stat"), "usage_usec")
 		return time.Duration(v) * time.Microsecond, err
 	}
 	v, err := number(filepath.Join(c.acct, "cpuacct.usage"))
@@ -181,8 +184,8 @@ func number(path string) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
 }
 
-// field reads the number after a name at the beginning of a line.
-func field(path, name string) (int64, error) {
+// Field reads the number after a name at the beginning of a line.
+func Field(path, name string) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

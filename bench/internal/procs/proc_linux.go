@@ -1,4 +1,6 @@
-package main
+// Package procs counts what processes use, processor time, memory and
+// sockets, and holds them to a quota in a cgroup.
+package procs
 
 import (
 	"fmt"
@@ -70,12 +72,12 @@ func treeTime(roots []int) (time.Duration, error) {
 	return sum, nil
 }
 
-// userMemory is the sum of the processes' private pages, in bytes.
-func userMemory(pids []int) (int64, error) {
+// UserMemory is the sum of the processes' private pages, in bytes.
+func UserMemory(pids []int) (int64, error) {
 	var sum int64
 	for _, pid := range pids {
 		for _, name := range []string{"Private_Clean", "Private_Dirty"} {
-			kb, err := field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), name)
+			kb, err := Field(fmt.Sprintf("/proc/%d/smaps_rollup", pid), name)
 			if err != nil {
 				return 0, err
 			}
@@ -85,16 +87,16 @@ func userMemory(pids []int) (int64, error) {
 	return sum, nil
 }
 
-// slab is what the kernel has allocated in its caches of small objects, where
+// Slab is what the kernel has allocated in its caches of small objects, where
 // connections are, in bytes. A cgroup does not count it all: sockets that come
 // out of an accept were allocated in an interrupt, on nobody's account.
-func slab() (int64, error) {
-	kb, err := field("/proc/meminfo", "Slab")
+func Slab() (int64, error) {
+	kb, err := Field("/proc/meminfo", "Slab")
 	return kb << 10, err
 }
 
-// sockets counts the processes' descriptors that are sockets.
-func sockets(pids []int) int {
+// Sockets counts the processes' descriptors that are sockets.
+func Sockets(pids []int) int {
 	n := 0
 	for _, pid := range pids {
 		dir := fmt.Sprintf("/proc/%d/fd", pid)
@@ -111,9 +113,9 @@ func sockets(pids []int) int {
 	return n
 }
 
-// segments is the number of TCP segments received in this network namespace:
+// Segments is the number of TCP segments received in this network namespace:
 // on loopback every segment is received once, so this counts both directions.
-func segments() (int64, error) {
+func Segments() (int64, error) {
 	text, err := os.ReadFile("/proc/net/snmp")
 	if err != nil {
 		return 0, err
