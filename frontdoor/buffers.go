@@ -20,13 +20,32 @@ func putBuffer(b *[]byte) { buffers.Put(b) }
 
 var noDeadline time.Time
 
-// readHeld reads with a buffer that is held while it waits. The caller gives it
-// back where n > 0.
-func readHeld(src net.Conn) (buf *[]byte, n int, err error) {
-	buf = getBuffer()
-	if n, err = src.Read(*buf); n == 0 {
-		putBuffer(buf)
-		buf = nil
+// held reads from a stream that cannot be waited for without a buffer: what it
+// holds while the stream is quiet is a small one.
+type held struct {
+	small []byte
+	full  bool // the last read filled its buffer: more is there
+}
+
+// read returns n bytes behind the room in a buffer that the caller gives back
+// where n > 0.
+func (h *held) read(src net.Conn, room int) (buf *[]byte, n int, err error) {
+	if h.full {
+		buf = getBuffer()
+		n, err = src.Read((*buf)[room:])
+		if h.full = n == len(*buf)-room; n == 0 {
+			putBuffer(buf)
+			buf = nil
+		}
+		return buf, n, err
+	}
+	if h.small == nil {
+		h.small = make([]byte, firstSize)
+	}
+	if n, err = src.Read(h.small); n > 0 {
+		buf = getBuffer()
+		copy((*buf)[room:], h.small[:n])
+		h.full = n == len(h.small)
 	}
 	return buf, n, err
 }

@@ -1,7 +1,6 @@
 package frontdoor
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/coder/websocket"
+	"github.com/gobwas/ws"
 
 	"github.com/port843/port843/policy"
 )
@@ -143,19 +142,28 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, client, origin, err)
 		return
 	}
-	ws, err := websocket.Accept(&smallHijacker{w}, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // the Origin was judged above, by the policy
-		CompressionMode:    websocket.CompressionDisabled,
-	})
+	c, rw, _, err := upgrader.Upgrade(r, w)
 	if err != nil {
 		backend.Close()
-		return // Accept has answered
+		if c != nil {
+			c.Close() // it was answered why
+		}
+		return
 	}
-	ws.SetReadLimit(-1) // a message is streamed, whatever its size
+	first, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		backend.Close()
+		c.Close()
+		return
+	}
 	g.settle(r)
 	g.counters.webSockets.Add(1)
-	g.run(newTunnel(ws, backend, *g.limits.Load()))
+	g.run(newTunnel(c, bytes.Clone(first), backend, *g.limits.Load()))
 }
+
+// upgrader answers the handshake: no subprotocol and no extension, so nothing
+// is compressed. The Origin has been judged.
+var upgrader = ws.HTTPUpgrader{Timeout: farewell}
 
 // refuse answers a request that gets no WebSocket.
 func (g *Gateway) refuse(w http.ResponseWriter, client net.Addr, origin string, err error) {
@@ -177,7 +185,7 @@ func (g *Gateway) run(t *tunnel) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		go t.abort(websocket.StatusGoingAway, "the gateway is closing")
+		go t.abort(ws.StatusGoingAway, "the gateway is closing")
 		return
 	}
 	if g.tunnels == nil {
@@ -206,7 +214,7 @@ func (g *Gateway) Close() error {
 	var ended sync.WaitGroup
 	for _, t := range open {
 		ended.Go(func() {
-			t.abort(websocket.StatusGoingAway, "the gateway is closing")
+			t.abort(ws.StatusGoingAway, "the gateway is closing")
 			<-t.ended
 		})
 	}
@@ -224,39 +232,4 @@ func addrsOf(r *http.Request) (client, local net.Addr) {
 		return client, a
 	}
 	return client, &net.TCPAddr{}
-}
-
-// smallHijacker hands the connection over with buffers that suit thousands of
-// quiet sessions; large frames bypass them.
-type smallHijacker struct{ http.ResponseWriter }
-
-const webSocketBuffer = 1 << 10
-
-func (h *smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	if n := rw.Reader.Buffered(); n > 0 {
-		b, err := rw.Reader.Peek(n)
-		if err != nil {
-			c.Close()
-			return nil, nil, err
-		}
-		c = &readAgain{c, bytes.NewReader(append([]byte(nil), b...))}
-	}
-	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, webSocketBuffer), bufio.NewWriterSize(c, webSocketBuffer)), nil
-}
-
-// readAgain is a connection of which some bytes were read already.
-type readAgain struct {
-	net.Conn
-	first *bytes.Reader
-}
-
-func (r *readAgain) Read(b []byte) (int, error) {
-	if r.first.Len() > 0 {
-		return r.first.Read(b)
-	}
-	return r.Conn.Read(b)
 }

@@ -27,7 +27,7 @@ var errStalled = errors.New("frontdoor: the peer takes nothing")
 func copyStream(dst, src net.Conn, writeFor time.Duration) (int64, error) {
 	to, toTCP := dst.(*net.TCPConn)
 	from, fromTCP := src.(*net.TCPConn)
-	r := newReadiness(src)
+	r := newReadiness(src, 0)
 	var total int64
 	for {
 		buf, n, err := r.read()

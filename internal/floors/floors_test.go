@@ -74,7 +74,7 @@ var library = map[string][]string{
 	"player":    {"golang.org/x/sys/", "golang.org/x/net/"},
 	"audit":     {"golang.org/x/sys/"},
 	"server":    {"golang.org/x/sys/"},
-	"frontdoor": {"github.com/coder/websocket", "golang.org/x/sys/", "github.com/pires/go-proxyproto"},
+	"frontdoor": {"github.com/gobwas/ws", "golang.org/x/sys/", "github.com/pires/go-proxyproto"},
 }
 
 type pkg struct {
