@@ -2,10 +2,6 @@ package frontdoor_test
 
 import (
 	"bufio"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,41 +11,12 @@ import (
 	"github.com/port843/port843/internal/need"
 )
 
-// startIRC starts Debian's ngircd on loopback.
-func startIRC(t *testing.T) string {
-	t.Helper()
-	program := need.Tool(t, "ngircd")
-	ln := listen(t)
-	_, p, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
-	dir := t.TempDir()
-	conf := filepath.Join(dir, "ngircd.conf")
-	err := os.WriteFile(conf, []byte("[Global]\nName = irc.example.com\nInfo = test\nListen = 127.0.0.1\nPorts = "+p+"\nMotdPhrase = hello\n[Options]\nDNS = no\nIdent = no\nPAM = no\nChrootDir =\n"), 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-n", "-f", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	addr := "127.0.0.1:" + p
-	eventually(t, "ngircd listens", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return addr
-}
-
 const logIn = "NICK %s\r\nUSER u 0 * :a name\r\n"
 
 // TestIRCServer logs in to a real server, raw and through a WebSocket, and lets
 // the two talk to each other.
 func TestIRCServer(t *testing.T) {
-	_, addr := open(t, frontdoor.Options{Backends: []string{startIRC(t)}})
+	_, addr := open(t, frontdoor.Options{Backends: []string{need.IRCServer(t)}})
 	raw := dial(t, addr)
 	say(t, raw, strings.ReplaceAll(logIn, "%s", "flash"))
 	lines := bufio.NewScanner(raw)

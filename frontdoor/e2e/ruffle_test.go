@@ -48,10 +48,6 @@ const gamePort = 9000
 // permitted.
 func startGames(t *testing.T, scheme string, o frontdoor.Options) *games {
 	t.Helper()
-	p, err := policy.Parse([]byte(`<cross-domain-policy><allow-access-from domain="games.example.com" to-ports="9000"/></cross-domain-policy>`))
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := &games{doors: map[string]*frontdoor.Door{}, addrs: map[string]string{}}
 	gone := listen(t)
 	gone.Close()
@@ -62,20 +58,30 @@ func startGames(t *testing.T, scheme string, o frontdoor.Options) *games {
 		"down.test":  gone.Addr().String(),
 	} {
 		o := o
-		o.Policy, o.Port, o.Backends = p, gamePort, []string{backend}
 		o.ServerFirst = host == "greet.test"
-		o.Limits.Greeting = patience / 4 // a busy machine must not decide this test
-		door, err := frontdoor.New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ln := listen(t)
-		go door.Serve(ln)
-		t.Cleanup(func() { door.Close() })
-		g.doors[host], g.addrs[host] = door, ln.Addr().String()
-		g.proxies = append(g.proxies, proxy{host, gamePort, scheme + "://" + ln.Addr().String()})
+		g.open(t, scheme, host, backend, o)
 	}
 	return g
+}
+
+// open opens a door for one more service.
+func (g *games) open(t *testing.T, scheme, host, backend string, o frontdoor.Options) {
+	t.Helper()
+	p, err := policy.Parse([]byte(`<cross-domain-policy><allow-access-from domain="games.example.com" to-ports="9000"/></cross-domain-policy>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Policy, o.Port, o.Backends = p, gamePort, []string{backend}
+	o.Limits.Greeting = patience / 4 // a busy machine must not decide this test
+	door, err := frontdoor.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t)
+	go door.Serve(ln)
+	t.Cleanup(func() { door.Close() })
+	g.doors[host], g.addrs[host] = door, ln.Addr().String()
+	g.proxies = append(g.proxies, proxy{host, gamePort, scheme + "://" + ln.Addr().String()})
 }
 
 func listen(t *testing.T) net.Listener {
@@ -224,6 +230,38 @@ func TestSocketInRuffle(t *testing.T) {
 	g.connect("down.test")
 	g.wait("close")
 	eventually(t, "the browser says 502", func() bool { return strings.Contains(b.told(), "502") })
+}
+
+// TestIRCServerFromTheSWF: the SWF logs in to a server that others wrote, and
+// its welcome appears on the page.
+func TestIRCServerFromTheSWF(t *testing.T) {
+	b := startBrowser(t)
+	games := &games{doors: map[string]*frontdoor.Door{}, addrs: map[string]string{}}
+	games.open(t, "ws", "irc.test", need.IRCServer(t), frontdoor.Options{})
+	g := b.play(t, pageAt(t, "games.example.com", site(t, "SocketClient", games)))
+	g.connect("irc.test")
+	g.do("send", "NICK ruffle\r\nUSER swf 0 * :a game\r\n")
+	var said strings.Builder
+	for !strings.Contains(said.String(), " 376 ruffle ") { // the end of the message of the day
+		said.WriteString(g.wait("data"))
+	}
+	if !strings.HasPrefix(said.String(), ":irc.example.com 001 ruffle :Welcome") {
+		t.Errorf("the server said %q", said.String())
+	}
+	var log string
+	b.eval(t, `document.getElementById("log").textContent`, &log)
+	if !strings.Contains(log, ":irc.example.com 001 ruffle :Welcome") {
+		t.Errorf("the page shows %q", log)
+	}
+	g.do("send", "PING :are you there\r\n")
+	if got := g.wait("data"); !strings.Contains(got, "PONG") || !strings.Contains(got, "are you there") {
+		t.Errorf("an answer to PING: %q", got)
+	}
+	g.do("send", "QUIT\r\n")
+	g.wait("close")
+	if s := games.doors["irc.test"].Stats(); s.WebSockets != 1 || s.Raw != 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 func TestXMLSocketInRuffle(t *testing.T) {

@@ -36,7 +36,7 @@ class SocketClient {
 			var sum = 0;
 			for (i in 0...bytes.length)
 				sum = (sum * 31 + bytes[i]) & 0xffffff;
-			tell("data", bytes.length <= 256 ? bytes.toString() : "");
+			tell("data", bytes.length <= 4096 ? bytes.toString() : "");
 			tell("bytes", bytes.length + " " + sum);
 		});
 		socket.connect(host, port);
