@@ -2,7 +2,6 @@ package frontdoor
 
 import (
 	"net"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -49,6 +48,3 @@ func (h *held) read(src net.Conn, room int) (buf *[]byte, n int, err error) {
 	}
 	return buf, n, err
 }
-
-// spliceable says that package net copies between sockets in the kernel here.
-const spliceable = runtime.GOOS == "linux"

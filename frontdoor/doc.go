@@ -56,8 +56,13 @@
 //
 //   - Raw bytes are handed on unchanged and in order; half-close is passed on in
 //     either direction, and a reset as a reset. Nothing is buffered beyond what
-//     the kernel does: a slow reader slows its writer. On Linux bulk is spliced
-//     in the kernel.
+//     the kernel does: a slow reader slows its writer. On Linux a session of
+//     plain TCP that is more than a short exchange is copied by an event loop,
+//     and spliced in the kernel while it is bulk.
+//   - A WebSocket's frames are checked as RFC 6455 demands: masked, no reserved
+//     bit or opcode, lengths in their shortest form, control frames whole and
+//     short, close codes that exist, reasons in UTF-8. A message of any size is
+//     handed on as it comes.
 //   - The gateway never is an open proxy: the backend is the door's own, and a
 //     page is let in only where the policy grants its Origin this very port, or
 //     the door's own list names it.

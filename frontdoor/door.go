@@ -21,6 +21,7 @@ type Door struct {
 	room     *room
 	counters counters
 	gateway  *Gateway
+	relay    *relay // of raw sessions
 
 	web      *http.Server
 	webConns *queue // to web
@@ -39,7 +40,7 @@ func New(o Options) (*Door, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	d := &Door{listeners: map[net.Listener]struct{}{}, webConns: newQueue(), players: newQueue()}
+	d := &Door{relay: newRelay(), listeners: map[net.Listener]struct{}{}, webConns: newQueue(), players: newQueue()}
 	l := o.Limits.withDefaults()
 	d.room = newRoom(l.MaxConnections, l.MaxPerAddress)
 	d.gateway = newGateway(l, d.notify, func(r *http.Request, origin string) (DialFunc, error) {
@@ -177,6 +178,7 @@ func (d *Door) Shutdown(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	d.players.Close()
+	d.relay.close()
 	d.web.Close()
 	d.webConns.Close()
 	d.changing.Lock() // an Update that is under way has its backends closed too

@@ -306,19 +306,23 @@ func TestResetIsPassedOn(t *testing.T) {
 // begin late, and compares.
 func TestBulk(t *testing.T) {
 	const size = 32 << 20
-	_, addr := open(t, frontdoor.Options{Backends: []string{backend(t, echo)}})
-	c := dial(t, addr)
-	sent := make([]byte, size)
-	for i := range sent {
-		sent[i] = byte(i * 7 >> 3)
-	}
-	go func() {
-		c.Write(sent)
-		c.CloseWrite()
-	}()
-	got, err := io.ReadAll(c)
-	if err != nil || !bytes.Equal(got, sent) {
-		t.Fatalf("got %d bytes of %d, the same: %t, %v", len(got), size, bytes.Equal(got, sent), err)
+	_, addr := open(t, frontdoor.Options{TLS: certificate(t), Backends: []string{backend(t, echo)}})
+	for name, c := range map[string]interface {
+		net.Conn
+		CloseWrite() error
+	}{"plain": dial(t, addr), "TLS": secure(t, addr)} {
+		sent := make([]byte, size)
+		for i := range sent {
+			sent[i] = byte(i * 7 >> 3)
+		}
+		go func() {
+			c.Write(sent)
+			c.CloseWrite()
+		}()
+		got, err := io.ReadAll(c)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("%s: got %d bytes of %d, the same: %t, %v", name, len(got), size, bytes.Equal(got, sent), err)
+		}
 	}
 }
 

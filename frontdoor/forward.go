@@ -28,25 +28,56 @@ func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []
 		d.hearOut(u)
 		return takenAs, taken
 	}
-	s := &session{idle: u.in.limits.Idle, client: u, backend: backend}
+	s := &session{idle: u.in.limits.Idle, client: u, backend: backend, bytes: [2]int64{int64(n), 0}}
 	if total := u.in.limits.Total; total > 0 {
-		t := time.AfterFunc(total, s.abort)
-		defer t.Stop()
+		s.total = time.AfterFunc(total, s.abort)
 	}
-	var up int64
-	var upDone sync.WaitGroup
-	upDone.Go(func() { up = s.copy(0, backend, u) })
-	down := s.copy(1, u, backend)
-	upDone.Wait()
-	d.counters.up.Add(uint64(up) + uint64(n))
-	d.counters.down.Add(uint64(down))
+	s.settle()
+	if takenAs == kindUnsettled && d.handOver(s) {
+		return kindUnsettled, nil
+	}
+	if takenAs == kindUnsettled {
+		s.copyBoth()
+	}
 	backend.Close()
+	d.ended(s)
 	if takenAs == kindUnsettled {
 		u.conn.Close()
 		return kindUnsettled, nil
 	}
 	u.conn.SetDeadline(noDeadline)
 	return takenAs, taken
+}
+
+// ended keeps account of a session.
+func (d *Door) ended(s *session) {
+	if s.total != nil {
+		s.total.Stop()
+	}
+	d.counters.up.Add(uint64(s.bytes[0]))
+	d.counters.down.Add(uint64(s.bytes[1]))
+}
+
+// handOver hands a session that is settled to the relay, which then ends it. It
+// reports whether the relay takes it.
+func (d *Door) handOver(s *session) bool {
+	if s.over[0] && s.over[1] {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := d.relay.take(bare(s.client), bare(s.backend), [2]bool{!s.over[0], !s.over[1]}, s.idle, func(up, down int64) {
+		s.bytes[0] += up
+		s.bytes[1] += down
+		d.ended(s)
+		s.client.conn.Close()
+	})
+	if p == nil {
+		return false
+	}
+	s.relayed = p
+	d.room.replace(s.client.guest, p)
+	return true
 }
 
 // hearOut is for a connection whose backend is not to be had. One that may
@@ -71,18 +102,34 @@ func (d *Door) hearOut(u *unsettled) {
 // such a connection sends is a few bytes, and it may be silent for long.
 const firstSize = 512
 
-// session is a client and its backend that are being copied into each other.
+// session is a client and its backend that are being copied into each other,
+// in two directions: 0 is to the backend.
 type session struct {
 	idle    time.Duration
+	total   *time.Timer // nil: none
 	client  *unsettled
 	backend net.Conn
 
 	quiet [2]atomic.Bool // a direction in which nothing was sent for an idle period, or that has ended
+	over  [2]bool        // it has ended
+	bytes [2]int64
+
+	reads  atomic.Int32
+	longer atomic.Bool // than a short exchange
+
+	mu      sync.Mutex
+	relayed *pair // once the relay has it
 }
 
 // abort ends both streams; only the backend's where the client's turned out to
 // be a request.
 func (s *session) abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.relayed != nil {
+		s.relayed.Close()
+		return
+	}
 	if !s.client.isTaken() {
 		reset(s.client.conn)
 	}
@@ -118,6 +165,7 @@ func (s *session) expired(direction int, progress bool) bool {
 // ended passes on how a direction ended: its end as a half-close, a fault as a
 // reset of both.
 func (s *session) ended(direction int, dst net.Conn, err error) {
+	s.over[direction] = true
 	s.quiet[direction].Store(true)
 	fault := err
 	if errors.Is(err, io.EOF) {
@@ -128,14 +176,67 @@ func (s *session) ended(direction int, dst net.Conn, err error) {
 	}
 }
 
-// copy copies one direction until it ends, and returns how many bytes: until
-// the client is settled as raw with an eye on it, then as fast as it goes.
-func (s *session) copy(direction int, dst, src net.Conn) int64 {
+// both does the same in both directions.
+func (s *session) both(one func(direction int, dst, src net.Conn)) {
+	var up sync.WaitGroup
+	up.Go(func() { one(0, s.backend, s.client) })
+	one(1, s.client, s.backend)
+	up.Wait()
+}
+
+// settle copies with an eye on the client until it is settled as raw and the
+// session has shown that it is more than a short exchange, or both directions
+// have ended. To hand a session over takes some system calls, which one of a
+// question and an answer would not get back.
+func (s *session) settle() {
+	s.both(func(direction int, dst, src net.Conn) {
+		s.renew(dst, src)
+		n, err := s.watch(direction, dst, src)
+		s.bytes[direction] += n
+		if err != nil {
+			s.ended(direction, dst, err)
+		}
+	})
+	s.client.conn.SetReadDeadline(noDeadline)
+	s.backend.SetReadDeadline(noDeadline)
+}
+
+// shortExchange is how many reads, of both directions, a short exchange has.
+const shortExchange = 8
+
+// shown takes account of one read of n bytes. With the one that makes it more
+// than a short exchange, the other direction, which waits for bytes, is told by
+// its deadline.
+func (s *session) shown(n int) {
+	if s.reads.Add(1) <= shortExchange && n < firstSize || !s.client.settledRaw() {
+		return
+	}
+	if !s.longer.Swap(true) {
+		s.client.conn.SetReadDeadline(past)
+		s.backend.SetReadDeadline(past)
+	}
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// copyBoth copies until both directions have ended.
+func (s *session) copyBoth() {
+	s.both(func(direction int, dst, src net.Conn) {
+		if !s.over[direction] {
+			s.bytes[direction] += s.copy(direction, bare(dst), bare(src))
+		}
+	})
+}
+
+// copy copies one direction until it ends, as fast as it goes, and returns how
+// many bytes.
+func (s *session) copy(direction int, dst, src net.Conn) (total int64) {
+	var err error
 	s.renew(dst, src)
-	total, err := s.watch(direction, dst, src)
 	for err == nil {
 		var n int64
-		n, err = copyStream(bare(dst), bare(src), s.writeFor())
+		n, err = copyStream(dst, src)
 		total += n
 		if err == nil {
 			err = io.EOF
@@ -149,15 +250,12 @@ func (s *session) copy(direction int, dst, src net.Conn) int64 {
 	return total
 }
 
-// watch copies through the client itself, which looks at what passes, until it
-// is settled as raw.
+// watch copies one direction through the client itself, which looks at what
+// passes, until the session is more than a short exchange.
 func (s *session) watch(direction int, dst, src net.Conn) (total int64, err error) {
-	if s.client.settledRaw() {
-		return 0, nil
-	}
 	small := make([]byte, firstSize)
 	progress := false
-	for !s.client.settledRaw() {
+	for !s.longer.Load() {
 		n, err := src.Read(small)
 		if n > 0 {
 			progress = true
@@ -165,11 +263,17 @@ func (s *session) watch(direction int, dst, src net.Conn) (total int64, err erro
 				return total, err
 			}
 			total += int64(n)
+			s.shown(n)
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && !s.expired(direction, progress) {
-			progress = false
-			s.renew(dst, src)
-			continue
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if s.longer.Load() {
+				return total, nil
+			}
+			if !s.expired(direction, progress) {
+				progress = false
+				s.renew(dst, src)
+				continue
+			}
 		}
 		if err != nil {
 			return total, err

@@ -184,10 +184,6 @@ func (g *Gateway) refuse(w http.ResponseWriter, client net.Addr, origin string, 
 func (g *Gateway) run(t *tunnel) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		go t.abort(ws.StatusGoingAway, "the gateway is closing")
-		return
-	}
 	if g.tunnels == nil {
 		g.tunnels = map[*tunnel]struct{}{}
 	}
@@ -199,6 +195,9 @@ func (g *Gateway) run(t *tunnel) {
 		defer g.mu.Unlock()
 		delete(g.tunnels, t)
 	})
+	if g.closed {
+		go t.abort(ws.StatusGoingAway, "the gateway is closing")
+	}
 }
 
 // Close ends every session, with the code 1001, and lets no more in. It is for

@@ -2,6 +2,7 @@ package frontdoor
 
 import (
 	"container/list"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -27,7 +28,7 @@ type client struct {
 
 // guest is one open connection.
 type guest struct {
-	conn     net.Conn
+	conn     io.Closer
 	key      netip.Addr
 	inAll    *list.Element // nil once it is settled
 	inClient *list.Element
@@ -87,6 +88,17 @@ func (r *room) settle(g *guest) {
 	}
 }
 
+// replace says what is to be closed from now on to end the connection.
+func (r *room) replace(g *guest, c io.Closer) {
+	r.mu.Lock()
+	g.conn = c
+	closed := r.closed
+	r.mu.Unlock()
+	if closed {
+		c.Close()
+	}
+}
+
 // displace closes the oldest of a list. Its goroutine sees the error and ends.
 func (r *room) displace(l *list.List) bool {
 	front := l.Front()
@@ -132,7 +144,7 @@ func (r *room) remove(g *guest) {
 func (r *room) closeAll() {
 	r.mu.Lock()
 	r.closed = true
-	var conns []net.Conn
+	var conns []io.Closer
 	for g := range r.open {
 		conns = append(conns, g.conn)
 	}

@@ -5,16 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
-)
-
-// Bulk is when a read fills the buffer: then the stream is spliced for as long
-// as it stays bulk. A spliced stream holds a pipe, which is two descriptors
-// and up to a megabyte, so a quiet one is not.
-const (
-	bulkTurn  = 100 * time.Millisecond // how long one splice waits for more
-	bulkChunk = 8 << 20                // bytes of one splice
-	bulkLeast = bufferSize             // bytes a turn that keep it bulk
 )
 
 // errStalled is a reader that took nothing for too long; it must not be taken
@@ -22,11 +12,9 @@ const (
 var errStalled = errors.New("frontdoor: the peer takes nothing")
 
 // copyStream copies until the end of src, an error or src's deadline. The
-// error is nil at the end. Between reads it holds no buffer. writeFor is how
-// long a write may take; negative: for ever.
-func copyStream(dst, src net.Conn, writeFor time.Duration) (int64, error) {
-	to, toTCP := dst.(*net.TCPConn)
-	from, fromTCP := src.(*net.TCPConn)
+// error is nil at the end. Between reads it holds no buffer, or a small one.
+// It is for what the relay does not take: TLS, and other systems.
+func copyStream(dst, src net.Conn) (int64, error) {
 	r := newReadiness(src, 0)
 	var total int64
 	for {
@@ -47,43 +35,6 @@ func copyStream(dst, src net.Conn, writeFor time.Duration) (int64, error) {
 				err = nil
 			}
 			return total, err
-		}
-		if n == bufferSize && spliceable && toTCP && fromTCP {
-			n, end, err := bulk(to, from, writeFor)
-			total += n
-			if end || err != nil {
-				return total, err
-			}
-		}
-	}
-}
-
-// bulk splices until the stream has become quieter, and reports whether it has
-// ended. The reading deadline is spent then: the error is that of its expiry,
-// upon which the caller begins a new period.
-func bulk(dst, src *net.TCPConn, writeFor time.Duration) (total int64, end bool, err error) {
-	for {
-		now := time.Now()
-		src.SetReadDeadline(now.Add(bulkTurn))
-		if writeFor > 0 {
-			dst.SetWriteDeadline(now.Add(writeFor))
-		}
-		limited := &io.LimitedReader{R: src, N: bulkChunk}
-		n, err := dst.ReadFrom(limited)
-		total += n
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			// Both deadlines give the same error; the writing one is later.
-			if writeFor > 0 && time.Since(now) >= writeFor {
-				return total, false, errStalled
-			}
-			if n < bulkLeast {
-				return total, false, err
-			}
-		case err != nil:
-			return total, false, err
-		case limited.N > 0:
-			return total, true, nil
 		}
 	}
 }
