@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"strings"
-	"sync/atomic"
 
 	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/policy"
@@ -89,20 +87,14 @@ func keep(addr string) error {
 	}
 }
 
-// door is the front door, with a source address for each 20,000 connections to
-// the backend, since one alone has 28,000 ports.
+// door is the front door.
 func door(addr, backend string) error {
 	p, err := policy.Parse([]byte(rules))
 	if err != nil {
 		return err
 	}
-	var n atomic.Uint32
 	d, err := frontdoor.New(frontdoor.Options{
-		Policy: p, Port: 9000, Limits: frontdoor.Limits{MaxConnections: 1 << 20, MaxPerAddress: 1 << 20},
-		Dial: func(ctx context.Context, _, _ net.Addr) (net.Conn, error) {
-			local := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(n.Add(1)/20_000)+1)}
-			return (&net.Dialer{LocalAddr: local}).DialContext(ctx, "tcp", backend)
-		},
+		Policy: p, Port: 9000, Backends: []string{backend}, Limits: frontdoor.Limits{MaxConnections: 1 << 20, MaxPerAddress: 1 << 20},
 	})
 	if err != nil {
 		return err
