@@ -146,14 +146,14 @@ func parseHeader(b []byte) (h ws.Header, size int, err error) {
 		}
 		h.Length, least, size = int64(binary.BigEndian.Uint64(b[2:])), 1<<16, 10
 	}
-	if h.Length < least { // below zero where the highest bit is set
-		return h, 0, errLength
-	}
 	if h.Masked {
 		if len(b) < size+4 {
 			return h, 0, nil
 		}
 		size += copy(h.Mask[:], b[size:size+4])
+	}
+	if h.Length < least { // below zero where the highest bit is set
+		return h, 0, errLength
 	}
 	return h, size, nil
 }
@@ -173,6 +173,9 @@ func checkClose(p []byte) error {
 	}
 	if code > ws.StatusRangePrivate.Max {
 		return errCloseCode
+	}
+	if code >= 1012 && code <= 1014 {
+		return nil // registered after the library's list was made (IANA, WebSocket Close Code Numbers)
 	}
 	return ws.CheckCloseFrameData(code, "")
 }
