@@ -73,7 +73,7 @@ func (p *pair) pump(side int) bool {
 	if n == 0 {
 		return p.ended(side)
 	}
-	if n == len(p.loop.buf) {
+	if n == len(p.loop.buf) && !h.plain {
 		h.pipe = p.loop.takePipe()
 	}
 	return p.write(side, p.loop.buf[:n])
@@ -144,8 +144,15 @@ func (p *pair) splice(side int) bool {
 			n, err := unix.Splice(p.fd[side], nil, h.pipe.w, nil, pipeSize, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 			return int(n), err
 		})
-		if !ok || n < 0 {
-			return ok
+		if !ok {
+			// Not every kind of socket can be spliced; where it is broken, the
+			// reading says so.
+			h.plain = true
+			p.drop(h)
+			return p.pump(side)
+		}
+		if n < 0 {
+			return true
 		}
 		if n == 0 {
 			return p.ended(side)

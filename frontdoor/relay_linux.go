@@ -70,6 +70,7 @@ type half struct {
 	to      int
 	pipe    *pipe // while it is bulk
 	inPipe  int
+	plain   bool      // it cannot be spliced
 	stalled time.Time // since when the reader takes nothing; zero: it takes what comes
 
 	swept int64 // total at the last sweep
