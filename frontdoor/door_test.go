@@ -302,27 +302,32 @@ func TestResetIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestBulk sends more than any buffer holds, both ways at once, to readers that
-// begin late, and compares.
-func TestBulk(t *testing.T) {
+// bulk sends more than any buffer holds, both ways at once, to readers that
+// begin late, and compares what the echo sends back.
+func bulk(t *testing.T, c net.Conn) {
+	t.Helper()
 	const size = 32 << 20
+	sent, got := make([]byte, size), make([]byte, size)
+	for i := range sent {
+		sent[i] = byte(i * 7 >> 3)
+	}
+	go c.Write(sent)
+	if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
+		t.Fatalf("got %d bytes of %d, the same: %t, %v", n, size, bytes.Equal(got, sent), err)
+	}
+}
+
+func TestBulk(t *testing.T) {
 	_, addr := open(t, frontdoor.Options{TLS: certificate(t), Backends: []string{backend(t, echo)}})
 	for name, c := range map[string]interface {
 		net.Conn
 		CloseWrite() error
 	}{"plain": dial(t, addr), "TLS": secure(t, addr)} {
-		sent := make([]byte, size)
-		for i := range sent {
-			sent[i] = byte(i * 7 >> 3)
-		}
-		go func() {
-			c.Write(sent)
+		t.Run(name, func(t *testing.T) {
+			bulk(t, c)
 			c.CloseWrite()
-		}()
-		got, err := io.ReadAll(c)
-		if err != nil || !bytes.Equal(got, sent) {
-			t.Fatalf("%s: got %d bytes of %d, the same: %t, %v", name, len(got), size, bytes.Equal(got, sent), err)
-		}
+			hearEnd(t, c)
+		})
 	}
 }
 

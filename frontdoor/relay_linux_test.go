@@ -1,7 +1,6 @@
 package frontdoor_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -102,21 +101,11 @@ func TestRelayPassesResetsOn(t *testing.T) {
 	}
 }
 
-// TestRelayBulk sends more than any buffer holds, both ways at once, to readers
-// that begin late, then a few bytes again, and compares.
+// TestRelayBulk: a session becomes bulk, and quiet again.
 func TestRelayBulk(t *testing.T) {
-	const size = 48 << 20
 	d, addr := open(t, frontdoor.Options{Backends: []string{backend(t, echo)}})
 	c := relayed(t, d, addr)
-	sent := make([]byte, size)
-	for i := range sent {
-		sent[i] = byte(i * 7 >> 3)
-	}
-	go c.Write(sent)
-	got := make([]byte, size)
-	if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
-		t.Fatalf("got %d bytes of %d, the same: %t, %v", n, size, bytes.Equal(got, sent), err)
-	}
+	bulk(t, c)
 	for range exchanges {
 		say(t, c, "a few bytes again")
 		hear(t, c, "a few bytes again")
