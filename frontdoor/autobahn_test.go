@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,7 +227,7 @@ func (a autobahn) run(t *testing.T, addr string) {
 // part is a frame of a fragmented message.
 func part(op byte, fin bool, s string) string { return frame(op, fin, 0, s) }
 
-func autobahnCases() []autobahn {
+func autobahnFrames() []autobahn {
 	var all []autobahn
 	add := func(id string, chop int, ends, echo string, pongs []string, frames ...string) {
 		all = append(all, autobahn{id, frames, chop, echo, pongs, ends})
@@ -271,6 +272,14 @@ func autobahnCases() []autobahn {
 			add(id(3+i), chop, broken, "small", nil, message("small"), frame(first+2+byte(i), true, 0, []string{"", "reserved opcode payload", "reserved opcode payload"}[i]), ping(""))
 		}
 	}
+	return all
+}
+
+func autobahnFragments() []autobahn {
+	var all []autobahn
+	add := func(id string, chop int, ends, echo string, pongs []string, frames ...string) {
+		all = append(all, autobahn{id, frames, chop, echo, pongs, ends})
+	}
 	add("5.1", 0, broken, "", nil, part(opPing, false, "fragment1"), part(opContinue, true, "fragment2"))
 	add("5.2", 0, broken, "", nil, part(opPong, false, "fragment1"), part(opContinue, true, "fragment2"))
 	halves := []string{part(opBinary, false, "fragment1"), part(opContinue, true, "fragment2")}
@@ -294,7 +303,7 @@ func autobahnCases() []autobahn {
 	for i, chop := range []int{0, eachFrame} {
 		add(fmt.Sprintf("5.%d", 19+i), chop, "", "fragment1fragment2fragment3fragment4fragment5", []string{"pongme 1!", "pongme 2!"}, five...)
 	}
-	return append(all, autobahnCloses()...)
+	return all
 }
 
 func autobahnCloses() []autobahn {
@@ -351,7 +360,7 @@ func autobahnLimits() []autobahn {
 	}
 	for i, n := range []int{0, 16, 64, 256, 1024, 4096} {
 		s := strings.Repeat("\xfe", n)
-		all = append(all, autobahn{id: fmt.Sprintf("9.8.%d", i+1), frames: slicesOf(1000, message(s)), chop: eachFrame, echo: strings.Repeat(s, 1000)})
+		all = append(all, autobahn{id: fmt.Sprintf("9.8.%d", i+1), frames: slices.Repeat([]string{message(s)}, 1000), chop: eachFrame, echo: strings.Repeat(s, 1000)})
 	}
 	var auto []string
 	for at := 0; at < 65536; at += 1300 {
@@ -364,17 +373,9 @@ func autobahnLimits() []autobahn {
 	return append(all, autobahn{id: "10.1.1", frames: auto, echo: four[:65536]})
 }
 
-func slicesOf(n int, s string) []string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = s
-	}
-	return out
-}
-
 func TestAutobahn(t *testing.T) {
 	_, addr := open(t, frontdoor.Options{Backends: []string{backend(t, echo)}})
-	cases := append(autobahnCases(), autobahnLimits()...)
+	cases := slices.Concat(autobahnFrames(), autobahnFragments(), autobahnCloses(), autobahnLimits())
 	if len(cases) != 8+11+7+10+20+6+6+1+13+9+2+6+9+6+6+1 {
 		t.Errorf("%d cases", len(cases))
 	}
