@@ -265,17 +265,19 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-func TestHalfCloseOfTheBackend(t *testing.T) {
-	got := make(chan string, 1)
-	_, addr := open(t, frontdoor.Options{Backends: []string{backend(t, func(c *net.TCPConn) {
-		io.ReadFull(c, make([]byte, 1))
+// saysBye ends its direction after a word, and tells got what it hears then.
+func saysBye(got chan<- string) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
 		c.Write([]byte("bye"))
 		c.CloseWrite()
 		rest, _ := io.ReadAll(c)
 		got <- string(rest)
-	})}})
-	c := dial(t, addr)
-	say(t, c, "x")
+	}
+}
+
+// hearsBye is the client of saysBye.
+func hearsBye(t *testing.T, c *net.TCPConn, got <-chan string) {
+	t.Helper()
 	hear(t, c, "bye")
 	hearEnd(t, c)
 	say(t, c, "still there")
@@ -283,6 +285,17 @@ func TestHalfCloseOfTheBackend(t *testing.T) {
 	if s := <-got; s != "still there" {
 		t.Errorf("the backend read %q after it had closed its direction", s)
 	}
+}
+
+func TestHalfCloseOfTheBackend(t *testing.T) {
+	got := make(chan string, 1)
+	_, addr := open(t, frontdoor.Options{Backends: []string{backend(t, func(c *net.TCPConn) {
+		io.ReadFull(c, make([]byte, 1))
+		saysBye(got)(c)
+	})}})
+	c := dial(t, addr)
+	say(t, c, "x")
+	hearsBye(t, c, got)
 }
 
 func TestResetIsPassedOn(t *testing.T) {
