@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,22 +27,17 @@ const patience = time.Minute
 // machine is this system with a layer of its own above it: what is installed
 // there changes nothing here, and the layer shows what was changed.
 type machine struct {
-	root  string // where the system with its layer stands
-	layer string // what was changed
+	root  string   // where the system with its layer stands, as it is seen from here
+	disk  string   // the same without what is mounted there by a booted systemd
+	layer string   // what was changed
+	enter []string // what runs a command there; nil: chroot does
 }
 
-// newMachine asks for a mount namespace (see need.Namespace). systemd does not
-// run there; a systemctl that notes what it is asked to do stands in for it,
-// and the test does that, as systemd would.
+// newMachine asks for a mount namespace (see need.Namespace). Either standIn or
+// boot has to be called next.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	top := t.TempDir()
-	mount := func(what, where, kind string, flags uintptr, options string) error {
-		if err := os.MkdirAll(where, 0o755); err != nil {
-			return err
-		}
-		return syscall.Mount(what, where, kind, flags, options)
-	}
 	err := errors.Join(
 		syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""),
 		mount("tmpfs", top, "tmpfs", 0, "mode=0755"),
@@ -52,11 +48,27 @@ func newMachine(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	m := &machine{root: filepath.Join(top, "root"), layer: filepath.Join(top, "layer")}
+	m.disk = m.root
 	if err := mount("overlay", m.root, "overlay", 0, "lowerdir=/,upperdir="+m.layer+",workdir="+filepath.Join(top, "work")); err != nil {
 		need.Kernel(t, "overlayfs over the root file system: "+err.Error())
 	}
-	t.Cleanup(func() { syscall.Unmount(m.root, syscall.MNT_DETACH); syscall.Unmount(top, syscall.MNT_DETACH) })
-	err = errors.Join(
+	t.Cleanup(func() { syscall.Unmount(m.disk, syscall.MNT_DETACH); syscall.Unmount(top, syscall.MNT_DETACH) })
+	os.Remove(m.path("usr/sbin/policy-rc.d")) // a container's, which forbids to start anything
+	return m
+}
+
+func mount(what, where, kind string, flags uintptr, options string) error {
+	if err := os.MkdirAll(where, 0o755); err != nil {
+		return err
+	}
+	return syscall.Mount(what, where, kind, flags, options)
+}
+
+// standIn readies the machine without systemd: a systemctl that notes what it
+// is asked to do stands in for it, and the test does that, as systemd would.
+func (m *machine) standIn(t *testing.T) {
+	t.Helper()
+	err := errors.Join(
 		mount("proc", m.path("proc"), "proc", 0, ""),
 		mount("/dev", m.path("dev"), "", syscall.MS_BIND|syscall.MS_REC, ""),
 		mount("tmpfs", m.path("run"), "tmpfs", 0, "mode=0755"),
@@ -66,7 +78,6 @@ func newMachine(t *testing.T) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	os.Remove(m.path("usr/sbin/policy-rc.d")) // a container's, which forbids to start anything
 	if err := os.Rename(m.path("usr/bin/systemctl"), m.path("usr/bin/systemctl.real")); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +89,6 @@ case "$*" in
 *is-active*) for unit; do :; done; test -e "/run/active-$unit" ;;
 esac
 `, 0o755)
-	return m
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.root, name) }
@@ -119,10 +129,13 @@ func (m *machine) run(t *testing.T, args ...string) string {
 }
 
 func (m *machine) try(args ...string) (string, error) {
-	cmd := exec.Command("/usr/bin/env", args...)
+	args = append(slices.Clone(m.enter), append([]string{"/usr/bin/env"}, args...)...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "HOME=/"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
+	if m.enter == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root}
+	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -145,23 +158,58 @@ func (m *machine) asked(t *testing.T) string {
 	return strings.Join(out, "\n")
 }
 
-// changed returns the names in the layer that contain a word, and are not
-// merely what hides a file of the system below.
-func (m *machine) changed(t *testing.T, word string) []string {
+// bookkeeping is where the system writes of its own accord, whatever is
+// installed: the packages' database, logs, caches, locks, what was before.
+var bookkeeping = []string{
+	"/var/lib/dpkg/", "/var/lib/apt/", "/var/lib/rpm/", "/.rpmdb/", "/var/lib/PackageKit/", "/var/lib/systemd/linger/",
+	"/var/cache/", "/var/log/", "/var/tmp/", "/root/.", "/run/", "/tmp/", "/proc/", "/dev/",
+	"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/.pwd.lock", "/etc/ld.so.cache",
+}
+
+// changed returns what the layer holds that is other than below it: new files
+// and folders, files with other content, and what was taken away, marked so.
+func (m *machine) changed(t *testing.T) []string {
 	t.Helper()
 	var out []string
 	all := 0
 	err := filepath.WalkDir(m.layer, func(path string, e fs.DirEntry, err error) error {
 		all++
-		if err == nil && strings.Contains(e.Name(), word) && e.Type()&fs.ModeCharDevice == 0 {
-			out = append(out, strings.TrimPrefix(path, m.layer))
+		name := strings.TrimPrefix(path, m.layer)
+		if err != nil || name == "" || slices.ContainsFunc(bookkeeping, func(p string) bool { return strings.HasPrefix(name+"/", p) || strings.HasPrefix(name, p) }) {
+			return err
 		}
-		return err
+		below, belowErr := os.Lstat(name)
+		switch {
+		case e.Type()&fs.ModeCharDevice != 0: // hides what is below
+			if belowErr == nil {
+				out = append(out, name+" (taken away)")
+			}
+		case belowErr != nil || below.Mode().Type() != e.Type():
+			out = append(out, name)
+		case e.Type().IsRegular():
+			a, errA := os.ReadFile(path)
+			b, errB := os.ReadFile(name)
+			if errors.Join(errA, errB) != nil || !bytes.Equal(a, b) {
+				out = append(out, name)
+			}
+		}
+		return nil
 	})
 	if err != nil || all < 2 {
 		t.Fatalf("the layer holds %d files: %v", all, err)
 	}
 	return out
+}
+
+// expectLeft fails where something is in the layer that was not there before,
+// but for what may be.
+func (m *machine) expectLeft(t *testing.T, when string, before []string, may ...string) {
+	t.Helper()
+	for _, name := range m.changed(t) {
+		if !slices.Contains(before, name) && !slices.Contains(may, name) {
+			t.Errorf("%s leaves %s", when, name)
+		}
+	}
 }
 
 // unit is what a unit file of the machine says: its last value of each key.
