@@ -1,9 +1,6 @@
 package main
 
 import (
-	"encoding/xml"
-	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,16 +29,16 @@ func TestUnitIsHardened(t *testing.T) {
 	}
 }
 
-const plist = "../../contrib/launchd/io.github.port843.plist"
-
-// TestServicesStartWhatThereIs tries the command lines of systemd's unit and
-// of launchd's list, each with a config in the place of its own.
+// TestServicesStartWhatThereIs tries the command lines of systemd's unit, of
+// launchd's list, of Windows' task and of FreeBSD's daemon(8), each with a
+// config in the place of its own.
 func TestServicesStartWhatThereIs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "port843.toml")
 	if err := os.WriteFile(path, config.Minimal(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, command := range map[string][]string{"systemd": execStart(t), "launchd": programArguments(t)} {
+	for name, command := range map[string][]string{"systemd": execStart(t), "launchd": programArguments(t),
+		"windows": documented(t, "%ProgramFiles%"), "freebsd": documented(t, "daemon -r")} {
 		if len(command) < 4 || filepath.Base(command[0]) != "port843" || command[1] != "serve" || command[2] != "--config" || !strings.HasSuffix(command[3], "/port843/port843.toml") {
 			t.Errorf("%s starts %q", name, command)
 			continue
@@ -68,41 +65,33 @@ func execStart(t *testing.T) []string {
 	return nil
 }
 
-// programArguments is the command of the property list, whose label is its
-// file's name.
+// programArguments is the command of the property list.
 func programArguments(t *testing.T) []string {
 	t.Helper()
-	data, err := os.ReadFile(plist)
+	var out []string
+	list, _ := readPlist(t)["ProgramArguments"].([]any)
+	for _, v := range list {
+		text, _ := v.(string)
+		out = append(out, text)
+	}
+	return out
+}
+
+// documented is the command line of docs/installing.md that has a word in it,
+// from "port843" on, without the quoting of its shell.
+func documented(t *testing.T, word string) []string {
+	t.Helper()
+	data, err := os.ReadFile("../../docs/installing.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[string][]string{}
-	key := ""
-	d := xml.NewDecoder(strings.NewReader(string(data)))
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != "key" && start.Name.Local != "string" {
+	for line := range strings.Lines(string(data)) {
+		if !strings.Contains(line, word) || !strings.Contains(line, " serve --config ") {
 			continue
 		}
-		var text string
-		if err := d.DecodeElement(&text, &start); err != nil {
-			t.Fatal(err)
-		}
-		if start.Name.Local == "key" {
-			key = text
-		} else {
-			values[key] = append(values[key], text)
-		}
+		line = strings.NewReplacer(`\"`, "", `"`, "", `.exe`, "", `\`, "/").Replace(line)
+		program, args, _ := strings.Cut(strings.TrimSpace(line), " serve ")
+		return append([]string{program[strings.LastIndexAny(program, " /")+1:], "serve"}, strings.Fields(strings.ReplaceAll(args, "%", ""))...)
 	}
-	if label := values["Label"]; len(label) != 1 || label[0]+".plist" != filepath.Base(plist) {
-		t.Errorf("the label is %q", label)
-	}
-	return values["ProgramArguments"]
+	return nil
 }
