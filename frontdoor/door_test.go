@@ -315,33 +315,50 @@ func TestResetIsPassedOn(t *testing.T) {
 	}
 }
 
-// bulk sends more than any buffer holds, both ways at once, to readers that
-// begin late, and compares what the echo sends back.
-func bulk(t *testing.T, c net.Conn) {
+// bulk is how much TestBulk sends: more than any buffer holds.
+const bulk = 32 << 20
+
+// sendBulk sends as much both ways at once, to readers that begin late, and
+// compares what the echo sends back.
+func sendBulk(t *testing.T, c net.Conn) {
 	t.Helper()
-	const size = 32 << 20
-	sent, got := make([]byte, size), make([]byte, size)
+	sent, got := make([]byte, bulk), make([]byte, bulk)
 	for i := range sent {
 		sent[i] = byte(i * 7 >> 3)
 	}
 	go c.Write(sent)
 	if n, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
-		t.Fatalf("got %d bytes of %d, the same: %t, %v", n, size, bytes.Equal(got, sent), err)
+		t.Fatalf("got %d bytes of %d, the same: %t, %v", n, bulk, bytes.Equal(got, sent), err)
+	}
+}
+
+// TestBytesAreCountedAsTheyPass: a session of hours is not silent until its
+// end.
+func TestBytesAreCountedAsTheyPass(t *testing.T) {
+	d, addr := open(t, frontdoor.Options{Backends: []string{backend(t, echo)}})
+	c := dial(t, addr)
+	sent := uint64(0)
+	for _, s := range []string{"hello", strings.Repeat("a line of a chat\n", 50)} {
+		say(t, c, s)
+		hear(t, c, s)
+		sent += uint64(len(s))
+		eventually(t, "they are counted", func() bool { s := d.Stats(); return s.Open == 1 && s.Up == sent && s.Down == sent })
 	}
 }
 
 func TestBulk(t *testing.T) {
-	_, addr := open(t, frontdoor.Options{TLS: certificate(t), Backends: []string{backend(t, echo)}})
+	d, addr := open(t, frontdoor.Options{TLS: certificate(t), Backends: []string{backend(t, echo)}})
 	for name, c := range map[string]interface {
 		net.Conn
 		CloseWrite() error
 	}{"plain": dial(t, addr), "TLS": secure(t, addr)} {
 		t.Run(name, func(t *testing.T) {
-			bulk(t, c)
+			sendBulk(t, c)
 			c.CloseWrite()
 			hearEnd(t, c)
 		})
 	}
+	eventually(t, "every byte is counted", func() bool { s := d.Stats(); return s.Up == 2*bulk && s.Down == 2*bulk })
 }
 
 func TestServerSpeaksFirst(t *testing.T) {

@@ -28,7 +28,9 @@ func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []
 		d.hearOut(u)
 		return takenAs, taken
 	}
-	s := &session{idle: u.in.limits.Idle, client: u, backend: backend, bytes: [2]int64{int64(n), 0}}
+	s := &session{idle: u.in.limits.Idle, client: u, backend: backend}
+	s.moved = [2]*atomic.Uint64{&d.counters.up, &d.counters.down}
+	s.moved[0].Add(uint64(n))
 	if total := u.in.limits.Total; total > 0 {
 		s.total = time.AfterFunc(total, s.abort)
 	}
@@ -40,7 +42,7 @@ func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []
 		s.copyBoth()
 	}
 	backend.Close()
-	d.ended(s)
+	s.stop()
 	if takenAs == kindUnsettled {
 		u.conn.Close()
 		return kindUnsettled, nil
@@ -49,13 +51,11 @@ func (d *Door) forward(u *unsettled, buf *[]byte, n int) (takenAs kind, taken []
 	return takenAs, taken
 }
 
-// ended keeps account of a session.
-func (d *Door) ended(s *session) {
+// stop stops the clock of a session that is over.
+func (s *session) stop() {
 	if s.total != nil {
 		s.total.Stop()
 	}
-	d.counters.up.Add(uint64(s.bytes[0]))
-	d.counters.down.Add(uint64(s.bytes[1]))
 }
 
 // handOver hands a session that is settled to the relay, which then ends it. It
@@ -66,10 +66,8 @@ func (d *Door) handOver(s *session) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := d.relay.take(bare(s.client), bare(s.backend), [2]bool{!s.over[0], !s.over[1]}, s.idle, func(up, down int64) {
-		s.bytes[0] += up
-		s.bytes[1] += down
-		d.ended(s)
+	p := d.relay.take(bare(s.client), bare(s.backend), [2]bool{!s.over[0], !s.over[1]}, s.idle, s.moved, func() {
+		s.stop()
 		s.client.conn.Close()
 	})
 	if p == nil {
@@ -110,9 +108,9 @@ type session struct {
 	client  *unsettled
 	backend net.Conn
 
-	quiet [2]atomic.Bool // a direction in which nothing was sent for an idle period, or that has ended
-	over  [2]bool        // it has ended
-	bytes [2]int64
+	quiet [2]atomic.Bool    // a direction in which nothing was sent for an idle period, or that has ended
+	over  [2]bool           // it has ended
+	moved [2]*atomic.Uint64 // bytes of all sessions, by direction; counted as they go
 
 	reads  atomic.Int32
 	longer atomic.Bool // than a short exchange
@@ -191,9 +189,7 @@ func (s *session) both(one func(direction int, dst, src net.Conn)) {
 func (s *session) settle() {
 	s.both(func(direction int, dst, src net.Conn) {
 		s.renew(dst, src)
-		n, err := s.watch(direction, dst, src)
-		s.bytes[direction] += n
-		if err != nil {
+		if err := s.watch(direction, dst, src); err != nil {
 			s.ended(direction, dst, err)
 		}
 	})
@@ -224,20 +220,18 @@ var past = time.Unix(1, 0)
 func (s *session) copyBoth() {
 	s.both(func(direction int, dst, src net.Conn) {
 		if !s.over[direction] {
-			s.bytes[direction] += s.copy(direction, bare(dst), bare(src))
+			s.copy(direction, bare(dst), bare(src))
 		}
 	})
 }
 
-// copy copies one direction until it ends, as fast as it goes, and returns how
-// many bytes.
-func (s *session) copy(direction int, dst, src net.Conn) (total int64) {
+// copy copies one direction until it ends, as fast as it goes.
+func (s *session) copy(direction int, dst, src net.Conn) {
 	var err error
 	s.renew(dst, src)
 	for err == nil {
 		var n int64
-		n, err = copyStream(dst, src)
-		total += n
+		n, err = copyStream(dst, src, s.moved[direction])
 		if err == nil {
 			err = io.EOF
 		}
@@ -247,12 +241,11 @@ func (s *session) copy(direction int, dst, src net.Conn) (total int64) {
 		}
 	}
 	s.ended(direction, dst, err)
-	return total
 }
 
 // watch copies one direction through the client itself, which looks at what
 // passes, until the session is more than a short exchange.
-func (s *session) watch(direction int, dst, src net.Conn) (total int64, err error) {
+func (s *session) watch(direction int, dst, src net.Conn) error {
 	small := make([]byte, firstSize)
 	progress := false
 	for !s.longer.Load() {
@@ -260,14 +253,14 @@ func (s *session) watch(direction int, dst, src net.Conn) (total int64, err erro
 		if n > 0 {
 			progress = true
 			if _, err := dst.Write(small[:n]); err != nil {
-				return total, err
+				return err
 			}
-			total += int64(n)
+			s.moved[direction].Add(uint64(n))
 			s.shown(n)
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if s.longer.Load() {
-				return total, nil
+				return nil
 			}
 			if !s.expired(direction, progress) {
 				progress = false
@@ -276,8 +269,8 @@ func (s *session) watch(direction int, dst, src net.Conn) (total int64, err erro
 			}
 		}
 		if err != nil {
-			return total, err
+			return err
 		}
 	}
-	return total, nil
+	return nil
 }

@@ -188,9 +188,8 @@ func (g *Gateway) run(t *tunnel) {
 		g.tunnels = map[*tunnel]struct{}{}
 	}
 	g.tunnels[t] = struct{}{}
+	t.up, t.down = &g.counters.up, &g.counters.down
 	t.start(func() {
-		g.counters.up.Add(t.up.Load())
-		g.counters.down.Add(t.down.Load())
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		delete(g.tunnels, t)

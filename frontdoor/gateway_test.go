@@ -72,10 +72,11 @@ func TestGatewayCarriesBytes(t *testing.T) {
 			t.Errorf("%.20q…: got %d bytes, not the same", s, len(got))
 		}
 	}
+	eventually(t, "the bytes are counted", func() bool { s := d.Stats(); return s.Open == 1 && s.Up > 3<<20 && s.Up == s.Down })
 	if err := ws.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the bytes are counted", func() bool { s := d.Stats(); return s.Open == 0 && s.Up > 3<<20 && s.Up == s.Down })
+	eventually(t, "and the session is over", func() bool { return d.Stats().Open == 0 })
 }
 
 // TestGatewayStreams: a message that is not whole yet reaches the backend.

@@ -105,13 +105,19 @@ func (p *pair) write(side int, b []byte) bool {
 		return false
 	}
 	n = max(n, 0)
-	h.total += int64(n)
+	p.count(side, n)
 	if n < len(b) {
 		h.rest = getBuffer()
 		h.from, h.to = 0, copy(*h.rest, b[n:])
 		h.stalled = time.Now()
 	}
 	return true
+}
+
+// count keeps account of n bytes from a side.
+func (p *pair) count(side, n int) {
+	p.half[side].total += int64(n)
+	p.moved[side].Add(uint64(n))
 }
 
 // flush writes what was kept of a side, now that the other takes something.
@@ -125,7 +131,7 @@ func (p *pair) flush(side int) bool {
 		return false
 	}
 	if n > 0 {
-		h.total += int64(n)
+		p.count(side, n)
 		h.from += n
 		h.stalled = time.Now()
 	}
@@ -186,7 +192,7 @@ func (p *pair) empty(side int) bool {
 			return true
 		}
 		h.inPipe -= n
-		h.total += int64(n)
+		p.count(side, n)
 		h.stalled = time.Time{}
 	}
 	return true

@@ -4,6 +4,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,8 +55,9 @@ type pair struct {
 	mask   [2]uint32 // what fd is waited for; 0: it is not registered
 	half   [2]half   // by the side that is read
 	over   bool
-	idle   time.Duration // not above 0: for ever
-	onDone func(up, down int64)
+	idle   time.Duration     // not above 0: for ever
+	moved  [2]*atomic.Uint64 // bytes of all sessions, by the side that is read
+	onDone func()
 
 	seen   int64 // bytes at the last sweep
 	active time.Time
@@ -92,10 +94,10 @@ const (
 
 // take takes a session over. It returns nil, and has not taken it, where one
 // side is not plain TCP or the system refuses. open says which directions have
-// not ended; where nothing passes for idle, the session is ended. onDone is
-// called once, with the bytes of each direction, from any goroutine; it must
-// return promptly.
-func (r *relay) take(client, backend net.Conn, open [2]bool, idle time.Duration, onDone func(up, down int64)) *pair {
+// not ended; where nothing passes for idle, the session is ended. The bytes
+// are added to moved as they pass. onDone is called once, from any goroutine;
+// it must return promptly.
+func (r *relay) take(client, backend net.Conn, open [2]bool, idle time.Duration, moved [2]*atomic.Uint64, onDone func()) *pair {
 	c, ok1 := client.(*net.TCPConn)
 	b, ok2 := backend.(*net.TCPConn)
 	if !ok1 || !ok2 {
@@ -105,7 +107,7 @@ func (r *relay) take(client, backend net.Conn, open [2]bool, idle time.Duration,
 	if l == nil {
 		return nil
 	}
-	p := &pair{loop: l, idle: idle, onDone: onDone, active: time.Now()}
+	p := &pair{loop: l, idle: idle, moved: moved, onDone: onDone, active: time.Now()}
 	p.half[0].open, p.half[1].open = open[0], open[1]
 	var err error
 	if p.fd[0], err = duplicate(c); err != nil {
@@ -244,7 +246,7 @@ func (l *loop) leave() {
 	l.done = nil
 	l.mu.Unlock()
 	for _, p := range done {
-		p.onDone(p.half[0].total, p.half[1].total)
+		p.onDone()
 	}
 }
 

@@ -93,7 +93,7 @@ func TestRelayPassesResetsOn(t *testing.T) {
 func TestRelayBulk(t *testing.T) {
 	d, addr := open(t, frontdoor.Options{Backends: []string{backend(t, echo)}})
 	c := relayed(t, d, addr)
-	bulk(t, c)
+	sendBulk(t, c)
 	for range exchanges {
 		say(t, c, "a few bytes again")
 		hear(t, c, "a few bytes again")

@@ -4,6 +4,7 @@ package frontdoor
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +16,7 @@ type pair struct{ net.Conn }
 
 func newRelay() *relay { return &relay{} }
 
-func (*relay) take(_, _ net.Conn, _ [2]bool, _ time.Duration, _ func(up, down int64)) *pair {
+func (*relay) take(_, _ net.Conn, _ [2]bool, _ time.Duration, _ [2]*atomic.Uint64, _ func()) *pair {
 	return nil
 }
 

@@ -53,7 +53,7 @@ type Stats struct {
 	Displaced uint64 // unsettled connections that made room
 	TakenBack uint64 // connections that turned out to be no raw ones after the backend had bytes of them
 
-	Up, Down uint64 // bytes to the backends and from them, of sessions that have ended
+	Up, Down uint64 // bytes to the backends and from them, counted as they pass
 
 	Backends []BackendState
 }

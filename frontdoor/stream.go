@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 )
 
 // errStalled is a reader that took nothing for too long; it must not be taken
@@ -13,8 +14,9 @@ var errStalled = errors.New("frontdoor: the peer takes nothing")
 
 // copyStream copies until the end of src, an error or src's deadline. The
 // error is nil at the end. Between reads it holds no buffer, or a small one.
-// It is for what the relay does not take: TLS, and other systems.
-func copyStream(dst, src net.Conn) (int64, error) {
+// It is for what the relay does not take: TLS, and other systems. What it
+// copies is added to moved as it goes.
+func copyStream(dst, src net.Conn, moved *atomic.Uint64) (int64, error) {
 	r := newReadiness(src, 0)
 	var total int64
 	for {
@@ -22,6 +24,7 @@ func copyStream(dst, src net.Conn) (int64, error) {
 		if n > 0 {
 			w, werr := dst.Write((*buf)[:n])
 			total += int64(w)
+			moved.Add(uint64(w))
 			putBuffer(buf)
 			if errors.Is(werr, os.ErrDeadlineExceeded) {
 				werr = errStalled

@@ -21,7 +21,8 @@ type tunnel struct {
 	limits  Limits
 	ended   chan struct{} // closed when both directions have ended
 
-	up, down atomic.Uint64 // bytes
+	up, down *atomic.Uint64 // bytes of all sessions
+
 	pulse    atomic.Uint64 // counts what was read and written, pings aside
 	writing  atomic.Bool   // to the backend: while it takes nothing, no pong can be read
 	asked    atomic.Bool   // a ping is not answered yet

@@ -16,7 +16,7 @@ var (
 	frontAccepted = desc("front_connections_accepted_total", "Connections that a front accepted.", "front")
 	frontOpen     = desc("front_connections_open", "Connections of a front that are open now.", "front")
 	frontKinds    = desc("front_connections_total", "Connections of a front by what they turned out to be, or why they were ended.", "front", "kind")
-	frontBytes    = desc("front_bytes_total", "Bytes of sessions that have ended, to the backends (up) and from them.", "front", "direction")
+	frontBytes    = desc("front_bytes_total", "Bytes that have passed to the backends (up) and from them (down).", "front", "direction")
 	backendUp     = desc("front_backend_up", "1 while a backend can be connected, as far as is known, else 0.", "front", "backend")
 	backendDials  = desc("front_backend_dials_total", "Connections to a backend, by how they went.", "front", "backend", "result")
 
