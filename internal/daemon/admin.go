@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/port843/port843/internal/metrics"
+	"github.com/port843/port843/internal/web"
 	"github.com/port843/port843/server"
 )
 
@@ -32,6 +33,9 @@ type Status struct {
 	Sources   []SourceState    `json:"sources"`
 	// PerSecond is how many exchanges ended how, a second, over the last ten.
 	PerSecond map[string]float64 `json:"exchanges_per_second,omitempty"`
+	// Who may reach what; only where it is asked for ("/status?who"), since it
+	// may be long.
+	Who *web.Who `json:"who,omitempty"`
 }
 
 // StatusLimits are the limits in force.
@@ -130,9 +134,13 @@ func (d *daemon) adminHandler() http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		s := d.status()
 		s.PerSecond = d.page.PerSecond()
+		if r.URL.Query().Has("who") {
+			who := d.page.Who()
+			s.Who = &who
+		}
 		writeJSON(w, http.StatusOK, s)
 	})
 	mux.HandleFunc("GET /healthz", d.health)

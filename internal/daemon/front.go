@@ -57,6 +57,8 @@ type front struct {
 	ln      net.Listener
 	door    *frontdoor.Door
 
+	refused refusedOrigins
+
 	mu  sync.Mutex
 	now frontState
 }
@@ -164,7 +166,7 @@ func (f *front) options(st frontState, p server.Policies, s *sampler, limits ser
 		Policy: f.answer(p).Policy(), Port: f.port(), Backends: st.backends,
 		SendProxy: st.SendProxy, ProxyFrom: st.ProxyFrom, ServerFirst: st.ServerFirst, Origins: st.Origins,
 		Limits: st.Limits,
-		Notify: func(e frontdoor.Event) { s.front(f.address, e) },
+		Notify: func(e frontdoor.Event) { s.front(f.address, e); f.refused.note(e) },
 	}
 	if o.Limits.MaxConnections == 0 {
 		o.Limits.MaxConnections = limits.MaxConnections

@@ -35,7 +35,7 @@ func (d *daemon) view() web.View {
 		})
 	}
 	for _, f := range st.Fronts {
-		v.Fronts = append(v.Fronts, web.Front{Address: f.Address, Port: f.Port, Stats: f.stats})
+		v.Fronts = append(v.Fronts, web.Front{Address: f.Address, Port: f.Port, Limit: f.Limit, Services: f.Services, Stats: f.stats, Refused: f.Refused})
 	}
 	for _, k := range d.keepers {
 		v.Sources = append(v.Sources, k.view())

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/port843/port843/frontdoor"
+	"github.com/port843/port843/internal/web"
 	"github.com/port843/port843/server"
 )
 
@@ -249,7 +251,12 @@ type StatusFront struct {
 	WebSockets uint64                   `json:"websockets"`
 	Origins    uint64                   `json:"origins_refused"`
 	NoBackend  uint64                   `json:"no_backend"`
+	Up         uint64                   `json:"bytes_up"` // to the backends
+	Down       uint64                   `json:"bytes_down"`
+	Limit      int                      `json:"max_connections"`
 	Backends   []frontdoor.BackendState `json:"backends,omitempty"`
+	Services   []web.Service            `json:"services,omitempty"` // of the config, behind this port
+	Refused    []web.RefusedOrigin      `json:"refused_origins,omitempty"`
 
 	stats frontdoor.Stats
 	certs *certificates
@@ -263,7 +270,9 @@ func (d *daemon) frontStatus() []StatusFront {
 		out = append(out, StatusFront{
 			Address: f.ln.Addr().String(), Port: f.port(), Digest: f.door.Answer().Digest(), Open: st.Open, Accepted: st.Accepted,
 			Policies: st.Policies, Raw: st.Raw, WebSockets: st.WebSockets, Origins: st.Origins, NoBackend: st.NoBackend,
-			Backends: st.Backends, stats: st, certs: f.certificates(),
+			Up: st.Up, Down: st.Down, Limit: cmp.Or(f.state().Limits.MaxConnections, d.server.Limits().MaxConnections), Backends: st.Backends,
+			Services: web.ServicesBehind(f.keeper.inService(), f.port()), Refused: f.refused.list(),
+			stats: st, certs: f.certificates(),
 		})
 	}
 	return out

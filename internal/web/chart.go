@@ -29,6 +29,9 @@ type chart struct {
 	Label string // the curve in words, for who does not see it
 }
 
+// bytesPerSecond is the unit whose values are written as bytes.
+const bytesPerSecond = "a second"
+
 // newChart draws the points, which are in the order of time.
 func newChart(title, unit string, points []point, now time.Time) chart {
 	c := chart{Title: title, Unit: unit, Now: "0", Max: "0"}
@@ -37,7 +40,11 @@ func newChart(title, unit string, points []point, now time.Time) chart {
 		top = max(top, p.value)
 		newest = p.value
 	}
-	c.Now, c.Max = Figure(newest), Figure(top)
+	figure := Figure
+	if unit == bytesPerSecond {
+		figure = func(v float64) string { return Bytes(uint64(v + 0.5)) }
+	}
+	c.Now, c.Max = figure(newest), figure(top)
 	shown := leastSpan
 	if len(points) > 0 {
 		shown = min(max(shown, now.Sub(points[0].at)), span)

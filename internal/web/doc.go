@@ -6,9 +6,10 @@
 //
 // A [View] is what the service knows of itself at one moment; whoever runs the
 // service returns one whenever he is asked. The page is made of parts: the
-// health, now, who may reach what, try it, what changed. A [Reload] is one time
-// that a source was read anew, with what it changed in meaning. An [Access]
-// says who gets in.
+// health, now, the front door, who may reach what, try it, what changed. A
+// [Reload] is one time that a source was read anew, with what it changed in
+// meaning. [Who] is the part about who may reach what, for programs too. An
+// [Access] says who gets in.
 //
 // # Call these first
 //
@@ -27,8 +28,9 @@
 //   - Nothing is written, unless a reload button was asked for.
 //   - Whatever comes from a file, a URL or a client is escaped by html/template
 //     for the place where it stands.
-//   - Memory is bounded: an hour is at most [samples] samples, and of long lists
-//     the page shows the beginning and says how much it left out.
+//   - Memory is bounded: an hour is at most [samples] samples of at most
+//     [maxFronts] fronts, and of long lists the page shows the beginning and
+//     says how much it left out.
 //   - "Try it" asks no network: it judges by the policies in service.
 //
 // # Limits

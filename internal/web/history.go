@@ -8,18 +8,27 @@ import (
 )
 
 // An hour, looked at every ten seconds: a point for every two or three pixels
-// of a chart on a wide screen, and some 30 KB.
+// of a chart on a wide screen; some 30 KB, and 40 KB for each front.
 const (
+	maxFronts   = 50 // with a history, and on the page
 	sampleEvery = 10 * time.Second
 	span        = time.Hour
 	samples     = int(span/sampleEvery) + 1
 )
 
-// sample is what all listeners together had done by a moment.
+// sample is what all listeners together had done by a moment, and each front.
 type sample struct {
-	at    time.Time
-	ended []uint64 // by server.Outcome
-	open  int64
+	at     time.Time
+	ended  []uint64 // by server.Outcome
+	open   int64
+	fronts map[string]frontSample // by address
+}
+
+// frontSample is what one front had done by a moment.
+type frontSample struct {
+	open                                          int64
+	webSockets, raw, policies, origins, noBackend uint64
+	up, down                                      uint64
 }
 
 func sampleOf(v *View, at time.Time) sample {
@@ -29,6 +38,13 @@ func sampleOf(v *View, at time.Time) sample {
 		for o, n := range l.Stats.Ended {
 			s.ended[o] += n
 		}
+	}
+	if len(v.Fronts) > 0 {
+		s.fronts = make(map[string]frontSample, min(len(v.Fronts), maxFronts))
+	}
+	for _, f := range v.Fronts[:min(len(v.Fronts), maxFronts)] {
+		c := f.Stats
+		s.fronts[f.Address] = frontSample{c.Open, c.WebSockets, c.Raw, c.Policies, c.Origins, c.NoBackend, c.Up, c.Down}
 	}
 	return s
 }

@@ -115,6 +115,7 @@ type sourceRow struct {
 	Name     string
 	Since    moment
 	Last     moment
+	Why      string // it was read last; empty: never since the start
 	Reloads  string
 	Refusals string
 	Error    string
@@ -126,9 +127,10 @@ type sourceRow struct {
 // maxLines bounds each list of the page: nobody reads more on it.
 const maxLines = 100
 
-func nowOf(v *View, past []sample, now time.Time) nowPart {
-	current := sampleOf(v, now)
-	all := append(past, current)
+// nowOf makes the part of the samples of the last hour, of which the newest is
+// of now.
+func nowOf(v *View, all []sample, now time.Time) nowPart {
+	current := all[len(all)-1]
 	limits := v.Limits
 	n := nowPart{
 		Rate: newChart("Exchanges per second", "per second", rates(all, func(s sample) (sum uint64) {
@@ -210,6 +212,9 @@ func sourceRowOf(s Source, now time.Time) sourceRow {
 	row := sourceRow{
 		Name: shown(s.Name), Since: momentOf(s.Since, now), Last: momentOf(s.LastReload, now),
 		Reloads: Grouped(s.Reloads), Refusals: Grouped(s.Refusals), Error: shown(s.Error),
+	}
+	if len(s.History) > 0 {
+		row.Why = s.History[0].Why
 	}
 	for _, r := range s.Refused[:min(len(s.Refused), maxLines)] {
 		row.Refused = append(row.Refused, shown(r))

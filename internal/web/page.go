@@ -50,7 +50,7 @@ type Page struct {
 	streams atomic.Int64
 
 	mu    sync.Mutex // guards the rest
-	who   whoPart
+	who   Who
 	whoOf []service // what who was made of
 }
 
@@ -97,6 +97,12 @@ func (p *Page) PerSecond() map[string]float64 {
 	return out
 }
 
+// Who returns who may reach what, by the policies in service. It is read only.
+func (p *Page) Who() Who {
+	v := p.o.View()
+	return p.whoNow(&v)
+}
+
 // Register adds the page at "/" and what belongs to it.
 func (p *Page) Register(mux *http.ServeMux) {
 	files, err := fs.Sub(assets, "assets")
@@ -119,8 +125,8 @@ func (p *Page) Register(mux *http.ServeMux) {
 type model struct {
 	Health  health
 	Now     nowPart
-	Fronts  []frontRow
-	Who     whoPart
+	Front   frontPart
+	Who     Who
 	Changed []changedSource
 	Try     tryPart
 
@@ -132,8 +138,10 @@ type model struct {
 func (p *Page) model(ctx context.Context, query url.Values) model {
 	now := time.Now()
 	v := p.o.View()
+	past := append(p.past.last(now), sampleOf(&v, now))
 	m := model{
-		Health: healthOf(&v, now), Now: nowOf(&v, p.past.last(now), now), Fronts: frontsOf(&v, now), Who: p.whoNow(&v), Changed: changedOf(&v),
+		Now: nowOf(&v, past, now), Front: frontOf(&v, past, now),
+		Health: healthOf(&v, now), Who: p.whoNow(&v), Changed: changedOf(&v),
 		Reload: p.o.Reload != nil, Login: p.o.Login,
 	}
 	m.At = moment{ISO: now.UTC().Format(time.RFC3339), Text: now.UTC().Format("15:04:05") + " UTC"}
@@ -145,7 +153,7 @@ func (p *Page) model(ctx context.Context, query url.Values) model {
 
 // whoNow returns the part about who may reach what, made anew only when
 // something else is in service: of a large table it is work.
-func (p *Page) whoNow(v *View) whoPart {
+func (p *Page) whoNow(v *View) Who {
 	var key []service
 	for _, s := range v.Sources {
 		key = append(key, service{s.Name, s.LastReload, len(s.Refused), s.InService.Policies.Default})

@@ -24,6 +24,7 @@ type tryPart struct {
 	Asked        bool
 	Error        string
 	Judged       string // the policy that was judged
+	Link         string // to this answer, for somebody else
 	Note         string
 	Permitted    int
 	Denied       int
@@ -123,6 +124,11 @@ func (t *tryPart) answer(ctx context.Context) error {
 	i := pick(t.Places, t.At, target.Host())
 	t.Places[i].Selected = true
 	place := t.Places[i]
+	link := url.Values{"from": {t.From}, "to": {t.To}}
+	if t.At != "" {
+		link.Set("at", t.At)
+	}
+	t.Link = "/?" + link.Encode() + "#try"
 	t.Judged = fmt.Sprintf("%s (%s)", place.Name, place.policy.answer.Digest()[:12])
 	given := player.Given{Policy: place.policy.answer.Document()}
 	if target.IsSocket() {

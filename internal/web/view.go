@@ -29,9 +29,27 @@ type View struct {
 
 // Front is a service's own port with the front door before it.
 type Front struct {
-	Address string
-	Port    uint16 // as clients see it
-	Stats   frontdoor.Stats
+	Address  string
+	Port     uint16    // as clients see it
+	Limit    int       // how many connections may be open
+	Services []Service // that it stands before, as the config says; may be empty
+	Stats    frontdoor.Stats
+	Refused  []RefusedOrigin // the newest first
+}
+
+// Service is a service of the config, as the page names it.
+type Service struct {
+	Name  string `json:"name"`
+	Owner string `json:"owner"`
+	At    string `json:"at"` // file and line
+}
+
+// RefusedOrigin is a page that was refused a WebSocket.
+type RefusedOrigin struct {
+	Origin string    `json:"origin"` // as the browser sent it, cut short and fit to be shown; empty: it sent none
+	Why    string    `json:"why"`
+	Times  uint64    `json:"times"`
+	Last   time.Time `json:"last"`
 }
 
 // Listener is one listening socket.

@@ -60,7 +60,8 @@ func TestHistoryKeepsAnHour(t *testing.T) {
 func TestRatesLeaveOutWhatIsNone(t *testing.T) {
 	at := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	got := rates([]sample{
-		{at, []uint64{100}, 0}, {at.Add(time.Millisecond), []uint64{101}, 0}, {at.Add(10 * time.Second), []uint64{3}, 0}, {at.Add(20 * time.Second), []uint64{13}, 0},
+		{at: at, ended: []uint64{100}}, {at: at.Add(time.Millisecond), ended: []uint64{101}},
+		{at: at.Add(10 * time.Second), ended: []uint64{3}}, {at: at.Add(20 * time.Second), ended: []uint64{13}},
 	}, func(s sample) uint64 { return s.ended[0] })
 	if len(got) != 1 || got[0].value != 1 {
 		t.Errorf("%v", got)
@@ -156,7 +157,10 @@ func TestEverythingIsEscaped(t *testing.T) {
 	v := viewOf(answerOf(t, `<allow-access-from domain="a.test" to-ports="80"/>`))
 	v.Version, v.User, v.Reasons = evil, evil, []string{evil}
 	v.Listeners[0].Address, v.Listeners[0].Source = evil, evil
-	v.Fronts = []Front{{Address: evil, Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{{Address: evil, Error: evil}}}}}
+	v.Fronts = []Front{{
+		Address: evil, Services: []Service{{evil, evil, evil}}, Refused: []RefusedOrigin{{Origin: evil, Why: evil}},
+		Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{{Address: evil, Error: evil}}},
+	}}
 	v.Sources[0] = Source{Name: evil, Files: []string{evil}, Error: evil, Refused: []string{evil}, Warnings: []string{evil}, InService: v.Sources[0].InService,
 		History: []Reload{{Why: evil, Error: evil}, {Refused: []string{evil}, Changes: []Change{{Address: evil, Before: evil, After: evil, Granted: []Term{{evil, []string{evil}}}}}}}}
 	html := page(t, v, "/?from=http://"+"%3Cscript%3E"+"&to=%3Cscript%3E%22:80&at=%3Cscript%3E")
@@ -165,6 +169,55 @@ func TestEverythingIsEscaped(t *testing.T) {
 	}
 	if !strings.Contains(html, "&lt;script&gt;alert(1)") {
 		t.Error("the text is not shown at all")
+	}
+}
+
+func TestFrontsAreDrawn(t *testing.T) {
+	at := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	backend := func(up bool) frontdoor.BackendState { return frontdoor.BackendState{Address: "127.0.0.1:1", Up: up} }
+	v := viewOf(answerOf(t))
+	v.Fronts = []Front{
+		{Address: "127.0.0.1:1000", Port: 1000, Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{backend(true), backend(true)}}},
+		{Address: "127.0.0.1:2000", Port: 443, Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{backend(true), backend(false)}}},
+		{Address: "127.0.0.1:3000", Port: 3000, Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{backend(false)}}},
+		{Address: "127.0.0.1:4000", Port: 4000},
+	}
+	var past []sample
+	for i := range 3 {
+		n := uint64(i)
+		v.Fronts[1].Stats.Up, v.Fronts[1].Stats.Down, v.Fronts[1].Stats.Origins = 5000*n*n, 12_340_000*n, 20*n
+		past = append(past, sampleOf(&v, at.Add(time.Duration(i)*sampleEvery)))
+	}
+	got := frontOf(&v, past, past[2].at)
+	var order []string
+	for _, f := range got.Fronts {
+		order = append(order, f.Address[10:]+" "+f.State)
+	}
+	if s := strings.Join(order, ", "); s != "3000 down, 2000 shaky, 1000 up, 4000 " {
+		t.Errorf("the order is %s", s)
+	}
+	f := got.Fronts[1]
+	if f.Port != "443" || f.Backends[0].Up || !f.Backends[1].Up {
+		t.Errorf("%+v", f)
+	}
+	for i, want := range []string{"0 0", "0 0", "0 0", "1.5 kB 1.5 kB", "1.2 MB 1.2 MB", "2 2"} {
+		if c := f.Charts[i].Chart; c.Now+" "+c.Max != want {
+			t.Errorf("%s: now and at most %s %s, want %s", f.Charts[i].Name, c.Now, c.Max, want)
+		}
+	}
+	for range 2 * maxFronts {
+		v.Fronts = append(v.Fronts, Front{Address: fmt.Sprint(len(v.Fronts))})
+	}
+	if got := frontOf(&v, []sample{sampleOf(&v, at)}, at); len(got.Fronts) != maxFronts || got.More != maxFronts+4 {
+		t.Errorf("%d fronts and %d more", len(got.Fronts), got.More)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 1 << 40: "1.1 TB", 1<<64 - 1: "18.4 EB"} {
+		if got := Bytes(n); got != want {
+			t.Errorf("%d is written %q, want %q", n, got, want)
+		}
 	}
 }
 

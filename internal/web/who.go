@@ -20,81 +20,99 @@ const (
 	maxFindings = 50
 )
 
-// whoPart is the part about who may reach what.
-type whoPart struct {
-	Tables  []whoTable
-	Files   []whoFile
-	Owners  []whoOwner
-	Linted  []linted
-	MoreAll int // tables that are left out
+// Who is the part about who may reach what. Its texts are fit to be shown.
+type Who struct {
+	Owners  []WhoOwner `json:"refused,omitempty"`
+	Tables  []WhoTable `json:"tables,omitempty"`
+	Files   []WhoFile  `json:"files,omitempty"`
+	Linted  []Linted   `json:"lint,omitempty"`
+	MoreAll int        `json:"more_tables,omitempty"` // that are left out
 }
 
-// whoTable is the matrix of one address of the machine.
-type whoTable struct {
-	ID       string
-	Source   string
-	Address  string
-	Services []whoService
-	Rows     []whoRow
-	MoreRows int
-	MoreCols int
-	Problems []string // conflicts and warnings
-	Other    bool     // a row has other ports
+// WhoTable is the matrix of one address of the machine.
+type WhoTable struct {
+	ID       string       `json:"-"`
+	Source   string       `json:"source"`
+	Address  string       `json:"address"`
+	Services []WhoService `json:"services"`
+	Rows     []WhoRow     `json:"rows"`
+	MoreRows int          `json:"more_rows,omitempty"`
+	MoreCols int          `json:"more_services,omitempty"`
+	Problems []string     `json:"problems,omitempty"` // conflicts and warnings
+	Other    bool         `json:"-"`                  // a row has other ports
 }
 
-type whoService struct {
-	Name  string
-	Ports string
-	At    string // where it is written
+// WhoService is a column: a service, and where it is written.
+type WhoService struct {
+	Name  string `json:"name"`
+	Ports string `json:"ports"`
+	At    string `json:"at"`
 }
 
-type whoRow struct {
-	Domain string
-	Cells  []whoCell
-	Other  string // ports that no service of the table has; empty: none
+// WhoRow is what requestors of one pattern may reach.
+type WhoRow struct {
+	Domain string    `json:"domain"`
+	Cells  []WhoCell `json:"cells"` // parallel to the Services
+	// Other are ports that no service of the table has; empty: none.
+	Other     string   `json:"other_ports,omitempty"`
+	OtherFrom []string `json:"other_ports_from,omitempty"`
 }
 
-type whoCell struct {
-	Reach   string // "yes", "https", "some", "no"
-	Text    string
-	Origins []string
+// WhoCell is whether a requestor may reach a service, and who says so where.
+type WhoCell struct {
+	Reach   string   `json:"reach"` // "yes", "https", "some", "no"
+	Text    string   `json:"-"`
+	Origins []string `json:"from,omitempty"`
 }
 
-// whoFile is what a policy file permits, rule by rule.
-type whoFile struct {
-	ID     string
-	Source string
-	Meta   string
-	Rules  []whoRule
-	More   int
+// WhoFile is what a policy file permits, rule by rule.
+type WhoFile struct {
+	ID     string    `json:"-"`
+	Source string    `json:"source"`
+	Meta   string    `json:"meta_policy"`
+	Rules  []WhoRule `json:"rules"`
+	More   int       `json:"more_rules,omitempty"`
 }
 
-type whoRule struct {
-	Domain string
-	Ports  string
-	Secure bool
-	Line   string
+// WhoRule is one rule of a policy file.
+type WhoRule struct {
+	Domain string `json:"domain"`
+	Ports  string `json:"ports"`
+	Secure bool   `json:"secure,omitempty"` // over HTTPS only
+	Line   string `json:"line,omitempty"`
 }
 
-// whoOwner is what was refused from one owner.
-type whoOwner struct {
-	Name     string
-	Standing string
-	Refusals []whoRefusal
-	Held     []string
-	More     int
+// WhoOwner is what was refused from one owner.
+type WhoOwner struct {
+	Name     string       `json:"owner"`
+	Standing string       `json:"standing"` // what of it is in service
+	Refusals []WhoRefusal `json:"mistakes"`
+	Held     []string     `json:"held_back,omitempty"` // with it, though without fault
+	More     int          `json:"more_mistakes,omitempty"`
 }
 
-type whoRefusal struct{ Code, Text string }
-
-// linted are the findings on one policy in service.
-type linted struct {
-	Place    string
-	Findings []whoFinding
-	More     int
+// WhoRefusal is one mistake of an owner.
+type WhoRefusal struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
 }
 
-type whoFinding struct{ Severity, Code, At, Message, Gain, Hint string }
+// Linted are the linter's findings on one policy in service.
+type Linted struct {
+	Place    string       `json:"place"`
+	Findings []WhoFinding `json:"findings"`
+	More     int          `json:"more_findings,omitempty"`
+}
+
+// WhoFinding is one of them.
+type WhoFinding struct {
+	Severity string `json:"severity"`
+	Code     string `json:"code"`
+	At       string `json:"at,omitempty"`
+	Message  string `json:"message"`
+	Gain     string `json:"gain,omitempty"` // what an attacker gains
+	Hint     string `json:"hint,omitempty"`
+}
 
 var cellTexts = map[aggregate.Reaches]string{
 	aggregate.ReachesNothing: "–", aggregate.ReachesSome: "some ports", aggregate.ReachesOverHTTPS: "over HTTPS", aggregate.ReachesAll: "yes",
@@ -107,8 +125,8 @@ var standings = map[aggregate.Standing]string{
 	aggregate.StandingPartial:  "what is clean of it is in service",
 }
 
-func whoOf(v *View) whoPart {
-	var w whoPart
+func whoOf(v *View) Who {
+	var w Who
 	for _, s := range v.Sources {
 		t := s.InService.Tables
 		if t != nil && t.Config.Serve.Policy == "" {
@@ -129,25 +147,26 @@ func whoOf(v *View) whoPart {
 	return w
 }
 
-func tableOf(id string, s Source, one *aggregate.Table) whoTable {
+func tableOf(id string, s Source, one *aggregate.Table) WhoTable {
 	t := s.InService.Tables
 	domains, services := one.Patterns(), t.ServicesAt(one)
-	out := whoTable{ID: id, Source: shown(s.Name), Address: aggregate.AddressName(one.Address)}
+	out := WhoTable{ID: id, Source: shown(s.Name), Address: aggregate.AddressName(one.Address)}
 	out.MoreRows = max(0, len(domains)-maxDomains)
 	out.MoreCols = max(0, len(services)-maxServices)
 	m := one.MatrixOf(domains[:len(domains)-out.MoreRows], services[:len(services)-out.MoreCols])
 	for _, c := range m.Services {
-		out.Services = append(out.Services, whoService{c.Name, c.Ports.String(), shortPlace(c.Source)})
+		out.Services = append(out.Services, WhoService{c.Name, c.Ports.String(), shortPlace(c.Source)})
 	}
 	var named policy.PortSet
 	for i := range services {
 		named = named.Union(services[i].Ports)
 	}
 	for i, d := range m.Domains {
-		row := whoRow{Domain: d.String(), Other: otherPorts(one, d, named)}
+		row := WhoRow{Domain: d.String()}
+		row.others(one, d, named)
 		out.Other = out.Other || row.Other != ""
 		for j, reach := range m.Cells[i] {
-			cell := whoCell{Reach: reach.String(), Text: cellTexts[reach]}
+			cell := WhoCell{Reach: reach.String(), Text: cellTexts[reach]}
 			if reach != aggregate.ReachesNothing {
 				cell.Origins = cellOrigins(one, policy.Term{Domain: d, Ports: m.Services[j].Ports})
 			}
@@ -165,18 +184,22 @@ func tableOf(id string, s Source, one *aggregate.Table) whoTable {
 	return out
 }
 
-// otherPorts names the ports that requestors of a pattern may reach beside
-// those of the services.
-func otherPorts(t *aggregate.Table, d policy.Domain, named policy.PortSet) string {
+// others names the ports that requestors of a pattern may reach beside those
+// of the services, and who says so.
+func (r *WhoRow) others(t *aggregate.Table, d policy.Domain, named policy.PortSet) {
 	ports, overHTTPS := t.Reach(d)
+	other, more := ports.Subtract(named), overHTTPS.Subtract(ports).Subtract(named)
 	var out []string
-	if other := ports.Subtract(named); !other.IsEmpty() {
+	if !other.IsEmpty() {
 		out = append(out, other.String())
 	}
-	if more := overHTTPS.Subtract(ports).Subtract(named); !more.IsEmpty() {
+	if !more.IsEmpty() {
 		out = append(out, more.String()+" over HTTPS")
 	}
-	return strings.Join(out, "; ")
+	if len(out) > 0 {
+		r.Other = strings.Join(out, "; ")
+		r.OtherFrom = cellOrigins(t, policy.Term{Domain: d, Ports: other.Union(more)})
+	}
 }
 
 // cellOrigins names the owners and places that a cell comes from, short enough
@@ -201,15 +224,15 @@ func shortPlace(s aggregate.Source) string {
 	return name
 }
 
-func fileOf(id, name string, p *policy.Policy) whoFile {
-	f := whoFile{ID: id, Source: shown(name), Meta: p.SocketMeta().String()}
+func fileOf(id, name string, p *policy.Policy) WhoFile {
+	f := WhoFile{ID: id, Source: shown(name), Meta: p.SocketMeta().String()}
 	for i := range p.Rules {
 		if len(f.Rules) == maxDomains {
 			f.More = len(p.Rules) - i
 			break
 		}
 		r := &p.Rules[i]
-		row := whoRule{Domain: r.Domain.String(), Ports: r.Ports.String(), Secure: r.Secure == policy.SecureTrue}
+		row := WhoRule{Domain: r.Domain.String(), Ports: r.Ports.String(), Secure: r.Secure == policy.SecureTrue}
 		if r.Pos.IsValid() {
 			row.Line = fmt.Sprint(r.Pos.Line)
 		}
@@ -219,7 +242,7 @@ func fileOf(id, name string, p *policy.Policy) whoFile {
 }
 
 // owners collects what was refused, from whom, and why.
-func (w *whoPart) owners(states []aggregate.OwnerState) {
+func (w *Who) owners(states []aggregate.OwnerState) {
 	for _, o := range states {
 		if len(o.Refusals) == 0 {
 			continue
@@ -227,9 +250,9 @@ func (w *whoPart) owners(states []aggregate.OwnerState) {
 		if len(w.Owners) == maxLines {
 			return
 		}
-		row := whoOwner{Name: o.Name, Standing: standings[o.Standing]}
+		row := WhoOwner{Name: o.Name, Standing: standings[o.Standing]}
 		for _, r := range o.Refusals[:min(len(o.Refusals), maxFindings)] {
-			row.Refusals = append(row.Refusals, whoRefusal{string(r.Code), shown(r.Error())})
+			row.Refusals = append(row.Refusals, WhoRefusal{string(r.Code), shown(r.Error())})
 		}
 		row.More = len(o.Refusals) - len(row.Refusals)
 		for _, in := range o.Held[:min(len(o.Held), maxFindings)] {
@@ -240,7 +263,7 @@ func (w *whoPart) owners(states []aggregate.OwnerState) {
 }
 
 // lint checks the policies of a source as a whole.
-func (w *whoPart) lint(s Source, servedFrom uint16) {
+func (w *Who) lint(s Source, servedFrom uint16) {
 	policies := policiesOf(s.InService.Policies)
 	for _, p := range policies[:min(len(policies), maxTables)] {
 		place := shown(s.Name)
@@ -248,9 +271,9 @@ func (w *whoPart) lint(s Source, servedFrom uint16) {
 			place += ", " + aggregate.AddressName(p.addr)
 		}
 		found := lint.Check(p.answer.Document(), lint.Options{Kind: lint.KindSocket, ServedFrom: servedFrom})
-		l := linted{Place: place}
+		l := Linted{Place: place}
 		for _, f := range found[:min(len(found), maxFindings)] {
-			x := whoFinding{f.Severity.String(), f.Code, "", f.Message, f.Gain, f.Hint}
+			x := WhoFinding{Severity: f.Severity.String(), Code: f.Code, Message: f.Message, Gain: f.Gain, Hint: f.Hint}
 			if f.Pos.IsValid() {
 				x.At = f.Pos.String()
 			}
