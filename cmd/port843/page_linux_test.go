@@ -73,8 +73,7 @@ func rules(lines ...string) string {
 
 // TestPageInABrowser shows the page of a running service in Chromium: each
 // part, with traffic, as it changes; on a phone and on a wall, in light and in
-// dark; and holds it against axe's rules for accessibility. With
-// PORT843_PICTURES it leaves pictures of the parts in that folder, for docs/.
+// dark; and holds it against axe's rules for accessibility.
 func TestPageInABrowser(t *testing.T) {
 	axe, err := os.ReadFile(need.File(t, "../../.tools/node_modules/axe-core/axe.min.js"))
 	if err != nil {
@@ -98,32 +97,15 @@ func TestPageInABrowser(t *testing.T) {
 		t.Fatalf("through the front: %q, %v", got, err)
 	}
 	base := "http://" + s.admin(t) + "/"
-	look := func(name string, width, height int, scheme, query string) {
-		b.open(base+query, width, height, scheme)
-		b.is("the page is live", `document.getElementById("state").textContent === "live,"`)
-		var overflow bool
-		b.eval("document.documentElement.scrollWidth > document.documentElement.clientWidth", &overflow)
-		if overflow {
-			t.Errorf("%s: the page is wider than the screen", name)
-		}
-		b.checkAccess(name, string(axe))
-		if out := os.Getenv("PORT843_PICTURES"); out != "" {
-			for _, part := range []string{"body", "#who", "#try", "#changed"} {
-				file := filepath.Join(out, name+"-"+strings.TrimPrefix(part, "#")+".png")
-				if err := os.WriteFile(file, b.picture(part), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
+	v := &shown{browser: b, axe: string(axe), base: base}
 
 	for range 40 {
 		ask(t, s.address(t, 0))
 		askOnce(s.address(t, 0), "GET / HTTP/1.1\r\n\r\n")
 	}
-	look("well-light", 1400, 900, "light", "")
+	v.look("well-light", 1400, 900, "light", "")
 	b.is("traffic is counted", `document.getElementById("now").textContent.includes("40 since the start: got the policy")`)
-	b.is("the front door is there", `document.querySelector("#fronts .tag.well")?.textContent === "up" && document.querySelector("#fronts").textContent.includes("5 B")`)
+	b.is("the front door is there", `document.querySelector("#front .tag.well")?.textContent === "up" && document.querySelector("#front").textContent.includes("5 B")`)
 	b.is("all is well", `document.querySelector("#health .well")`)
 	b.is("the matrix names owner and line", `[...document.querySelectorAll("td.reach.yes")].some(e => e.textContent.includes("physics · port843.toml:"))`)
 	b.is("the linter's findings are there", `document.querySelector(".findings")`)
@@ -136,13 +118,13 @@ func TestPageInABrowser(t *testing.T) {
 	b.is("and is named by its owner", `document.querySelector("#who .ill")?.textContent.includes("port-not-owners")`)
 
 	q := url.Values{"from": {"http://lab.physics.example.edu/a.swf"}, "to": {"127.0.0.1:9010"}}
-	look("ill-dark", 1400, 900, "dark", "?"+q.Encode())
+	v.look("ill-dark", 1400, 900, "dark", "?"+q.Encode())
 	b.is("Flash over http is denied, with advice", `[...document.querySelectorAll(".verdicts > .denied")].some(e => e.textContent.includes("Flash Player 10") && e.textContent.includes("add 9010"))`)
 	q.Set("from", "https://lab.physics.example.edu/a.swf")
 	b.open(base+"?"+q.Encode(), 1400, 900, "dark")
 	b.is("Flash over https is permitted", `[...document.querySelectorAll(".verdicts > .permitted")].some(e => e.textContent.includes("Flash Player 10"))`)
-	look("phone", 390, 844, "light", "?"+q.Encode())
-	look("wall", 2560, 1440, "dark", "")
+	v.look("phone", 390, 844, "light", "?"+q.Encode())
+	v.look("wall", 2560, 1440, "dark", "")
 
 	// By keyboard: the first stop leads past the navigation.
 	b.open(base, 1400, 900, "light")
