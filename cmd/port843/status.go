@@ -7,16 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/port843/port843/internal/cli"
 	"github.com/port843/port843/internal/daemon"
-	"github.com/port843/port843/internal/escape"
 	"github.com/port843/port843/internal/web"
-	"github.com/port843/port843/server"
 )
 
 // watchEvery is how often status --watch asks: as often as the page changes.
@@ -37,7 +34,12 @@ func newStatus(s cli.Streams) *cobra.Command {
 		Short: "Show what a running service does now",
 		Long: `Status asks a running "port843 serve --admin ADDR" and prints what its page
 shows: what is not well, first; exchanges and how they ended; the listeners
-with the policies in service; the last reloads and what they changed.
+with the policies in service; the front door with its backends and the pages
+that it refused; who may reach what, with owner and line, and what the linter
+finds; the last reloads, why, and what they changed.
+
+Lines are wrapped to the width of the terminal, and tables that do not fit it
+become lists. With --watch what comes first stays on the screen.
 
 Exit codes: 0 all is well; 1 something is to be looked at; 2 used wrongly, or
 the service could not be asked.`,
@@ -91,7 +93,7 @@ func (v *status) run(ctx context.Context) error {
 
 // ask returns what the service says of itself.
 func (v *status) ask(ctx context.Context, client *web.Client) (*daemon.Status, error) {
-	body, err := client.Get(ctx, "/status")
+	body, err := client.Get(ctx, "/status?who")
 	switch {
 	case errors.Is(err, web.ErrToken):
 		return nil, cli.Fail(err, "name the file with --token-file")
@@ -113,123 +115,15 @@ func (v *status) print(st *daemon.Status) error {
 		}
 		return e.Encode(st)
 	}
-	var b strings.Builder
-	if v.watch && isTerminal(v.s.Out) {
-		b.WriteString("\x1b[H\x1b[2J") // to the corner, and clear
+	width, height := terminalSize(v.s.Out)
+	s := sheet{width: width}
+	printStatus(&s, st, time.Now())
+	text := s.text(0)
+	if v.watch && height > 0 {
+		// To the corner; clear the rest of each line, and what is below. What
+		// comes first stays on the screen.
+		text = "\x1b[H" + strings.ReplaceAll(s.text(height), "\n", "\x1b[K\n") + "\x1b[J"
 	}
-	printStatus(&b, st, time.Now())
-	_, err := io.WriteString(v.s.Out, b.String())
+	_, err := io.WriteString(v.s.Out, text)
 	return err
-}
-
-// printable makes a text of the service's fit for a terminal.
-func printable(s string) string { return escape.Text(s, 1024) }
-
-func printStatus(w io.Writer, st *daemon.Status, now time.Time) {
-	switch {
-	case st.Status == "ok":
-		fmt.Fprintln(w, "all is well")
-	case st.Ready:
-		fmt.Fprintln(w, "it serves, and something is to be looked at:")
-	default:
-		fmt.Fprintln(w, "it does not serve everywhere:")
-	}
-	for _, r := range st.Reasons {
-		for _, line := range strings.Split(r, "\n") {
-			fmt.Fprintf(w, "  %s\n", printable(line))
-		}
-	}
-	fmt.Fprintf(w, "version %s, up for %s, as the user %s\n\n", printable(st.Version), web.Span(now.Sub(st.Started)), printable(st.User))
-	printOutcomes(w, st)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "LISTENER\tPOLICY\tBYTES\tACCEPTED\tOPEN\tSOURCE")
-	for _, l := range st.Listeners {
-		fmt.Fprintf(tw, "%s\t%.12s\t%d\t%s\t%d\t%s\n", printable(l.Address), printable(l.Digest), l.Bytes, web.Grouped(l.Accepted), l.Open, printable(l.Source))
-	}
-	tw.Flush()
-	printFronts(w, st.Fronts)
-	for i := range st.Sources {
-		printSource(w, &st.Sources[i], now)
-	}
-}
-
-func printFronts(w io.Writer, fronts []daemon.StatusFront) {
-	if len(fronts) == 0 {
-		return
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "\nFRONT\tOPEN\tWEBSOCKETS\tRAW\tPOLICIES\tORIGINS REFUSED\tBACKENDS")
-	for _, f := range fronts {
-		var backends []string
-		for _, b := range f.Backends {
-			state := "up"
-			if !b.Up {
-				state = "down"
-			}
-			backends = append(backends, printable(b.Address)+" "+state)
-		}
-		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", printable(f.Address), f.Open, web.Grouped(f.WebSockets), web.Grouped(f.Raw),
-			web.Grouped(f.Policies), web.Grouped(f.Origins), strings.Join(backends, ", "))
-	}
-	tw.Flush()
-}
-
-func printOutcomes(w io.Writer, st *daemon.Status) {
-	var open int64
-	total := map[string]uint64{}
-	for _, l := range st.Listeners {
-		open += l.Open
-		for name, n := range l.Outcomes {
-			total[name] += n
-		}
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "EXCHANGES\tA SECOND\tIN ALL\t")
-	for _, o := range server.Outcomes() {
-		if name := o.String(); total[name] > 0 || o == server.Answered {
-			rate := "-"
-			if r, ok := st.PerSecond[name]; ok {
-				rate = web.Figure(r)
-			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t\n", name, rate, web.Grouped(total[name]))
-		}
-	}
-	tw.Flush()
-	fmt.Fprintf(w, "%d connections open, of %s at most and %s of one client\n\n", open,
-		web.Grouped(uint64(max(st.Limits.MaxConnections, 0))), web.Grouped(uint64(max(st.Limits.MaxPerAddress, 0))))
-}
-
-// shownReloads is how many reloads fit a terminal beside the rest.
-const shownReloads = 5
-
-func printSource(w io.Writer, s *daemon.SourceState, now time.Time) {
-	fmt.Fprintf(w, "\n%s: in service since %s; reloads: %d taken, %d refused\n", printable(s.Name), web.Ago(s.Since, now), s.Reloads, s.Refusals)
-	for _, x := range s.Warnings[:min(len(s.Warnings), shownReloads)] {
-		fmt.Fprintf(w, "  warning: %s\n", printable(x))
-	}
-	if more := len(s.Warnings) - shownReloads; more > 0 {
-		fmt.Fprintf(w, "  and %s more\n", count(more, "warning"))
-	}
-	for _, r := range s.History[:min(len(s.History), shownReloads)] {
-		outcome := "taken"
-		switch {
-		case r.Error != "":
-			outcome = "refused"
-		case len(r.Refused) > 0:
-			outcome = "taken in part"
-		}
-		fmt.Fprintf(w, "  %s %s (%s)\n", r.At.UTC().Format("2006-01-02 15:04:05 UTC"), outcome, printable(r.Why))
-		for _, c := range r.Changes {
-			fmt.Fprintf(w, "    %s\n", printable(c.Address))
-			for _, t := range c.Granted {
-				fmt.Fprintf(w, "      + %s\n", printable(t.Text))
-			}
-			for _, t := range c.Revoked {
-				fmt.Fprintf(w, "      - %s\n", printable(t.Text))
-			}
-			if c.More > 0 {
-				fmt.Fprintf(w, "      and %d more\n", c.More)
-			}
-		}
-	}
 }
