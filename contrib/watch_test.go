@@ -36,7 +36,7 @@ func exposition(t *testing.T) string {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics.New(func() metrics.Snapshot {
 		return metrics.Snapshot{
-			Version: "v1", Healthy: true,
+			Version: "v1", Healthy: true, Ready: true,
 			Listeners: []metrics.Listener{{Address: "[::]:843", Digest: "aa", Bytes: 123}},
 			Fronts:    []metrics.Front{{Address: "[::]:9000", Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{{Address: "127.0.0.1:19000", Up: true}}}}},
 			Sources:   []metrics.Source{{Name: "policy.xml", Reloads: 1, Since: time.Unix(1, 0)}},
@@ -74,7 +74,7 @@ func TestMetricNames(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	if out := promtool(t, "", "check", "rules", "--lint=all", "--lint-fatal", rules); !strings.Contains(out, "12 rules found") {
+	if out := promtool(t, "", "check", "rules", "--lint=all", "--lint-fatal", rules); !strings.Contains(out, "14 rules found") {
 		t.Errorf("%s", out)
 	}
 	promtool(t, "", "test", "rules", ruleTests)
@@ -87,7 +87,7 @@ var alertName = regexp.MustCompile(`(?m)- alert: (\w+)$`)
 func TestEveryAlert(t *testing.T) {
 	text, tests, docs := read(t, rules), read(t, ruleTests), read(t, alerts)
 	names := alertName.FindAllStringSubmatch(text, -1)
-	if len(names) != 12 {
+	if len(names) != 14 {
 		t.Fatalf("%d alerts", len(names))
 	}
 	for _, m := range names {
@@ -129,6 +129,13 @@ func TestSeriesAreThere(t *testing.T) {
 	}
 	if found < 20 {
 		t.Errorf("only %d series were looked up", found)
+	}
+	for _, kind := range regexp.MustCompile(`kind=~?\\?"([a-z_|]+)\\?"`).FindAllStringSubmatch(read(t, rules)+read(t, dashboard), -1) {
+		for one := range strings.SplitSeq(kind[1], "|") {
+			if !strings.Contains(scrape, `kind="`+one+`"`) {
+				t.Errorf("there is no kind of connections %s", one)
+			}
+		}
 	}
 	for _, outcome := range regexp.MustCompile(`outcome=~?\\?"([a-z_.*|]+)\\?"`).FindAllStringSubmatch(read(t, rules)+read(t, dashboard), -1) {
 		for one := range strings.SplitSeq(outcome[1], "|") {

@@ -111,7 +111,7 @@ func (d *daemon) status() Status {
 
 func (d *daemon) metricsSnapshot() metrics.Snapshot {
 	st := d.status()
-	m := metrics.Snapshot{Version: st.Version, Limits: d.server.Limits(), Healthy: st.Status == "ok"}
+	m := metrics.Snapshot{Version: st.Version, Limits: d.server.Limits(), Healthy: st.Status == "ok", Ready: st.Ready}
 	for _, l := range st.Listeners {
 		m.Listeners = append(m.Listeners, metrics.Listener{Address: l.Address, Stats: l.stats, Digest: l.Digest, Bytes: l.Bytes})
 	}

@@ -22,6 +22,7 @@ type Snapshot struct {
 	Fronts    []Front
 	Sources   []Source
 	Healthy   bool
+	Ready     bool // every listener serves
 }
 
 // Listener is one listening socket.
@@ -53,7 +54,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	build        = desc("build_info", "Always 1; the version that runs.", "version")
-	healthy      = desc("healthy", "1 while every listener serves and no reload is refused, else 0.")
+	healthy      = desc("healthy", "1 while every listener serves, no reload is refused and every backend is up, else 0.")
+	ready        = desc("ready", "1 while every listener serves, else 0.")
 	exchanges    = desc("exchanges_total", "Connections that have ended, by how they did.", "listener", "outcome")
 	accepted     = desc("connections_accepted_total", "Connections accepted.", "listener")
 	open         = desc("connections_open", "Connections open now.", "listener")
@@ -65,7 +67,7 @@ var (
 	reloads      = desc("reloads_total", "Reloads, by whether they were accepted.", "source", "result")
 	refused      = desc("reload_refused", "1 while the newest reload, or a part of it, is refused and the last good policy stays in service.", "source")
 	loadedAt     = desc("policy_loaded_timestamp_seconds", "When the policies in service were loaded.", "source")
-	descriptions = []*prometheus.Desc{build, healthy, exchanges, accepted, open, acceptErrors, policyInfo, policyBytes, limitAll, limitClient, reloads, refused, loadedAt}
+	descriptions = []*prometheus.Desc{build, healthy, ready, exchanges, accepted, open, acceptErrors, policyInfo, policyBytes, limitAll, limitClient, reloads, refused, loadedAt}
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
@@ -84,6 +86,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(build, 1, s.Version)
 	gauge(healthy, number(s.Healthy))
+	gauge(ready, number(s.Ready))
 	gauge(limitAll, float64(s.Limits.MaxConnections))
 	gauge(limitClient, float64(s.Limits.MaxPerAddress))
 	for _, l := range s.Listeners {

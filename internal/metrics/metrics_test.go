@@ -29,7 +29,7 @@ func TestCollector(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	if n := testutil.CollectAndCount(c); n != 4+len(server.Outcomes())+5+4 {
+	if n := testutil.CollectAndCount(c); n != 5+len(server.Outcomes())+5+4 {
 		t.Errorf("%d series", n)
 	}
 }
