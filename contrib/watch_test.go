@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/port843/port843/frontdoor"
@@ -34,6 +35,7 @@ const (
 func exposition(t *testing.T) string {
 	t.Helper()
 	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(metrics.New(func() metrics.Snapshot {
 		return metrics.Snapshot{
 			Version: "v1", Healthy: true, Ready: true,
@@ -117,7 +119,7 @@ func TestSeriesAreThere(t *testing.T) {
 	scrape := exposition(t)
 	found := 0
 	for _, name := range []string{rules, dashboard, alerts} {
-		for _, series := range regexp.MustCompile(`\bport843_[a-z_]+\b`).FindAllString(read(t, name), -1) {
+		for _, series := range regexp.MustCompile(`\b(?:port843|process|go)_[a-z_]+\b`).FindAllString(read(t, name), -1) {
 			if series == "port843_test" {
 				continue
 			}

@@ -198,15 +198,15 @@ func (b *browser) open(url string, width, height int, scheme string) {
 }
 
 // picture returns what is to be seen of the page, from the top of an element
-// to the height of the screen, as a PNG.
-func (b *browser) picture(selector string) []byte {
+// to the height of the screen, as a PNG of that scale.
+func (b *browser) picture(selector string, scale float64) []byte {
 	b.t.Helper()
 	var at struct{ Y, Width, Height float64 }
 	b.eval(fmt.Sprintf("({y: document.querySelector(%q).getBoundingClientRect().top + scrollY, width: innerWidth, height: innerHeight})", selector), &at)
 	var shot struct{ Data string }
 	b.call("Page.captureScreenshot", map[string]any{
 		"format": "png", "captureBeyondViewport": true,
-		"clip": map[string]any{"x": 0, "y": at.Y, "width": at.Width, "height": at.Height, "scale": 1},
+		"clip": map[string]any{"x": 0, "y": at.Y, "width": at.Width, "height": at.Height, "scale": scale},
 	}, &shot)
 	png, err := base64.StdEncoding.DecodeString(shot.Data)
 	if err != nil {

@@ -139,7 +139,7 @@ func TestPageInABrowser(t *testing.T) {
 
 	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
 	b.open(base+"?"+q.Encode(), 1400, 900, "light")
-	b.is("without JavaScript every part is there", `["#health .ill", "#listeners tbody tr", "td.reach.yes", ".verdicts > .denied", "#changed .plus"].every(s => document.querySelector(s))`)
+	b.is("without JavaScript every part is there", `["#health .ill", "#listeners tbody tr", "#now svg", "article.front .tag.well", "article.front svg", "td.reach.yes", ".findings li", ".verdicts > .denied", "#changed .plus"].every(s => document.querySelector(s))`)
 	if errs := b.errors(); len(errs) > 0 {
 		t.Errorf("the page complains: %s", strings.Join(errs, "\n"))
 	}
@@ -169,6 +169,37 @@ func (b *browser) checkAccess(name, axe string) {
 			b.t.Errorf("%s: %s: %s\n%s\n%s", name, v.ID, v.Help, n.HTML, n.FailureSummary)
 		}
 	}
+}
+
+// TestLoginInABrowser asks for the token first, on a page that everybody can
+// use, and leads to where the link was to.
+func TestLoginInABrowser(t *testing.T) {
+	axe, err := os.ReadFile(need.File(t, "../../.tools/node_modules/axe-core/axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openBrowser(t)
+	token := filepath.Join(publicDir(t), "token")
+	replace(t, token, "abcdefghijklmnopqrstuvwxyz\n")
+	s := startService(t, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-token-file", token)
+	link := "http://" + s.admin(t) + "/?from=http%3A%2F%2Fa.test%2Fa.swf&to=b.test%3A9000"
+	submit := func(word string) {
+		b.eval(fmt.Sprintf(`document.querySelector("input[type=password]").value = %q`, word), nil)
+		b.eval(`document.querySelector("form button").click()`, nil)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		b.open(link, 390, 844, scheme)
+		b.is("the token is asked for", `document.querySelector("input[type=password]") && !document.querySelector("#now")`)
+		b.checkAccess("login-"+scheme, string(axe))
+	}
+	submit("abcdefghijklmnopqrstuvwxyx")
+	b.is("a wrong one is refused", `document.querySelector("[role=alert]")?.textContent.includes("not the token")`)
+	b.checkAccess("login-refused", string(axe))
+	submit("abcdefghijklmnopqrstuvwxyz")
+	b.is("the right one leads to the link", `document.querySelectorAll(".verdicts > li").length > 5`)
+	b.is("live, with the cookie", `document.getElementById("state").textContent === "live,"`)
+	b.eval(`[...document.querySelectorAll("footer button")].find(e => e.textContent === "Log out").click()`, nil)
+	b.is("logged out, it is asked for again", `document.querySelector("input[type=password]")`)
 }
 
 // TestPageEscapes names everything that a page shows with markup in it.

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -220,6 +221,9 @@ func startTraffic() *traffic {
 			return errors.Join(err, c.Close())
 		})
 	}
+	for range 4 { // clients that connect and say nothing, until they are sent away
+		tr.every(1300*time.Millisecond, asks("127.0.0.1:843", ""))
+	}
 	tr.every(700*time.Millisecond, asks("127.0.0.1:7000", policy.Request))
 	for range 3 {
 		tr.every(400*time.Millisecond, func(i int) error { return chatRaw("127.0.0.1:7000", 20+i%20) })
@@ -262,7 +266,7 @@ type shown struct {
 
 // look opens the page, holds it against axe's rules, and takes pictures of
 // parts of it where PORT843_PICTURES names a folder for them: of each from its
-// top on, as high as the screen.
+// top on, as high as the screen, a wall's at half its size.
 func (v *shown) look(name string, width, height int, scheme, query string, parts ...string) {
 	v.t.Helper()
 	v.open(v.base+query, width, height, scheme)
@@ -273,6 +277,12 @@ func (v *shown) look(name string, width, height int, scheme, query string, parts
 		v.t.Errorf("%s: the page is wider than the screen: %s", name, wide)
 	}
 	v.checkAccess(name, v.axe)
+	v.see(name, width, parts...)
+}
+
+// see takes the pictures.
+func (v *shown) see(name string, width int, parts ...string) {
+	v.t.Helper()
 	out := os.Getenv("PORT843_PICTURES")
 	if out == "" {
 		return
@@ -282,7 +292,7 @@ func (v *shown) look(name string, width, height int, scheme, query string, parts
 		if len(parts) > 1 {
 			file = name + "-" + strings.TrimPrefix(part, "#") + ".png"
 		}
-		if err := os.WriteFile(filepath.Join(out, file), few(v.t, v.picture(part)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(out, file), few(v.t, v.picture(part, min(1, 1400/float64(width)))), 0o644); err != nil {
 			v.t.Fatal(err)
 		}
 	}
@@ -342,7 +352,8 @@ func few(t *testing.T, data []byte) []byte {
 // With PORT843_PICTURES it makes the pictures of docs/, and lets the traffic
 // run for some minutes first, so that the charts have something to show:
 //
-//	PORT843_PICTURES=$PWD/docs go test -run TestPageUnderLoad -timeout 20m ./cmd/port843
+//	PORT843_PICTURES=$PWD/docs go test -run TestPageUnderLoad -timeout 20m \
+//		-ldflags "-X github.com/port843/port843/cmd/port843.buildVersion=v0.1.0" ./cmd/port843
 func TestPageUnderLoad(t *testing.T) {
 	axe, err := os.ReadFile(need.File(t, "../../.tools/node_modules/axe-core/axe.min.js"))
 	if err != nil {
@@ -362,7 +373,7 @@ func TestPageUnderLoad(t *testing.T) {
 		}
 	}
 	config, scores, tables := filepath.Join(dir, "port843.toml"), filepath.Join(dir, "games/scores.xml"), filepath.Join(dir, "physics/tables.xml")
-	replace(t, scores, rules(`<allow-access-from domain="scores.example.com" to-ports="7010"/>`))
+	replace(t, scores, rules(`<allow-access-from domain="scores.example.com" to-ports="7010"/>`, `<allow-access-from domain="old.example.com" to-ports="7013"/>`))
 	replace(t, tables, rules(`<allow-access-from domain="tables.physics.example.edu" to-ports="9020"/>`))
 	replace(t, config, loadConfig)
 	lobby := echoAt(t, "127.0.0.1:17000")
@@ -377,6 +388,12 @@ func TestPageUnderLoad(t *testing.T) {
 	replace(t, tables, rules(`<allow-access-from domain="tables.physics.example.edu" to-ports="9020,22"/>`))
 	lobby.Close()
 	v.illUnderLoad()
+	_, scrape := get(t, v.base+"metrics")
+	lint := exec.Command(need.Tool(t, "promtool"), "check", "metrics")
+	lint.Stdin = strings.NewReader(scrape)
+	if out, err := lint.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool says of the metrics under load: %v\n%s", err, out)
+	}
 	tr.end(t)
 
 	chat.Close()
@@ -386,6 +403,7 @@ func TestPageUnderLoad(t *testing.T) {
 	replace(t, config, loadConfig+"\n[[service]]\nname = \"<script>alert(1)</script>\"\n")
 	s.logged(t, "reload refused")
 	v.look("page-phone-ill", 390, 844, "dark", "", "body")
+	v.look("page-changed", 1400, 700, "dark", "", "#changed")
 	v.is("the refused config comes first, its text as text", `document.querySelector("#health .ill")?.textContent.includes("<script>alert(1)") && document.scripts.length === 1`)
 	v.is("a front without a backend comes before the others", `document.querySelector("article.front").matches(".down") && document.querySelector("article.front h3").textContent.startsWith("chat")`)
 	if errs := v.errors(); len(errs) > 0 {
@@ -410,13 +428,11 @@ func (v *shown) wellUnderLoad(scores string) {
 		v.is("exchanges ended so: "+outcome, fmt.Sprintf(`[...document.querySelectorAll("#now h4")].some(e => e.textContent === %q)`, outcome))
 	}
 	v.is("the front door names services and owners", `[...document.querySelectorAll("article.front h3")].some(e => e.textContent.includes("lobby") && e.textContent.includes("games · port843.toml:"))`)
-	for _, title := range []string{"WebSockets", "Raw connections", "Bytes to the service", "Bytes from the service"} {
+	for _, title := range []string{"WebSockets", "Raw connections", "To the service", "From the service"} {
 		v.is("there is a curve: "+title, fmt.Sprintf(`[...document.querySelectorAll("#front .card")].some(e => e.querySelector("h4").textContent === %q && e.querySelector("polyline") && !e.querySelector(".figure").textContent.startsWith("0 "))`, title))
 	}
 	v.is("the pages that were refused are named", `["https://evil.example", "null", "(none)"].every(o => [...document.querySelectorAll("#front tbody th")].some(e => e.textContent === o))`)
-	v.look("page-front", 1400, 1180, "dark", "", "#front")
-	v.look("page-who", 1400, 900, "light", "", "#who")
-	v.look("page-changed", 1400, 420, "light", "", "#changed")
+	v.look("page-lint", 1400, 420, "light", "", "#lint-title")
 	v.look("page-phone", 390, 844, "light", "", "body")
 }
 
@@ -429,12 +445,16 @@ func (v *shown) illUnderLoad() {
 	v.is("and so does the backend", `document.querySelector("#health .ill")?.textContent.includes("127.0.0.1:17000 of")`)
 	v.is("its front comes first of the fronts", `document.querySelector("article.front").matches(".shaky") && document.querySelector("article.front .tag").textContent === "down"`)
 	v.look("page-now", 1400, 1000, "dark", "", "body")
-	v.look("page-refused", 1400, 860, "dark", "", "#who")
+	v.look("page-front", 1400, 1080, "light", "", "#front")
+	v.look("page-who", 1400, 860, "light", "", "#who")
 	v.is("the department's mistake is named with its rule", `document.querySelector("#who .ill")?.textContent.includes("port-not-owners")`)
 	v.look("page-wall", 2560, 1440, "dark", "", "body")
-	v.look("page-wall-light", 2560, 1440, "light", "", "body")
+	v.look("page-wall-light", 2560, 1440, "light", "")
 	q := url.Values{"from": {"http://lab.physics.example.edu/a.swf"}, "to": {"192.0.2.7:9010"}}
 	v.look("page-try", 390, 844, "light", "?"+q.Encode(), "#try")
 	v.is("the link leads to the same answer", `new URL(document.querySelector("section[aria-labelledby=try] a").href).search === location.search`)
-	v.look("page-try-desk", 1400, 900, "dark", "?"+q.Encode(), "#try")
+	v.open(v.base+"?"+q.Encode(), 1400, 620, "dark")
+	v.eval(`document.querySelector(".verdicts details").open = true`, nil)
+	v.is("the trace and what to change are there", `document.querySelector(".verdicts details").innerText.includes("Step by step") && document.querySelector(".verdicts details").innerText.includes("What to change")`)
+	v.see("page-try-desk", 1400, "#try")
 }

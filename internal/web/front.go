@@ -25,6 +25,7 @@ type frontRow struct {
 	Open      string
 	OpenLimit string
 	Charts    []frontChart
+	Since     string // when their curves begin
 	Policies  string
 	NoBackend string
 	TooMany   string
@@ -91,9 +92,10 @@ func frontRowOf(f Front, past []sample, now time.Time) frontRow {
 	}}
 	rate("WebSockets", "per second", false, Grouped(s.WebSockets)+" in all", func(s frontSample) uint64 { return s.webSockets })
 	rate("Raw connections", "per second", false, Grouped(s.Raw)+" in all", func(s frontSample) uint64 { return s.raw })
-	rate("Bytes to the service", bytesPerSecond, false, Bytes(s.Up)+" in all", func(s frontSample) uint64 { return s.up })
-	rate("Bytes from the service", bytesPerSecond, false, Bytes(s.Down)+" in all", func(s frontSample) uint64 { return s.down })
+	rate("To the service", bytesPerSecond, false, Bytes(s.Up)+" in all", func(s frontSample) uint64 { return s.up })
+	rate("From the service", bytesPerSecond, false, Bytes(s.Down)+" in all", func(s frontSample) uint64 { return s.down })
 	rate("Refused Origins", "per second", s.Origins > 0, Grouped(s.Origins)+" in all", func(s frontSample) uint64 { return s.origins })
+	row.Since = row.Charts[0].Chart.Since
 	row.backends(f, now)
 	for _, r := range f.Refused {
 		row.Refused = append(row.Refused, originRow{Origin: shown(r.Origin), Why: shown(r.Why), Times: Grouped(r.Times), Last: momentOf(r.Last, now)})
