@@ -211,7 +211,7 @@ func (w *walk) judge(s *Source) bool {
 			w.granted(s, r, ruleText(s, r))
 			return true
 		}
-		if nearest == nil || m > miss {
+		if nearest == nil || w.nearer(s, r, m, nearest, miss) {
 			nearest, miss = r, m
 		}
 	}
@@ -219,15 +219,35 @@ func (w *walk) judge(s *Source) bool {
 	return false
 }
 
+// nearer reports whether a rule comes nearer to granting than the nearest so
+// far. What is advised is to change that rule, so one that lacks nothing but
+// HTTPS is nearer than one for other ports, and among those for other ports
+// one for "*" is the last: to add a port to it would let everybody in.
+func (w *walk) nearer(s *Source, r *policy.Rule, m policy.Miss, than *policy.Rule, miss policy.Miss) bool {
+	rank := func(r *policy.Rule, m policy.Miss) int {
+		if m == policy.MissSecure && w.missFrom(policy.Requestor{Scheme: "https", Host: w.q.From.Host}, s, r) == policy.MissNothing {
+			return 2*int(policy.MissPort) + 1
+		}
+		return 2 * int(m)
+	}
+	if a, b := rank(r, m), rank(than, miss); a != b {
+		return a > b
+	}
+	return m == policy.MissPort && r.Domain.Kind() > than.Domain.Kind()
+}
+
 // miss returns why the rule does not grant this question in this client.
-func (w *walk) miss(s *Source, r *policy.Rule) policy.Miss {
+func (w *walk) miss(s *Source, r *policy.Rule) policy.Miss { return w.missFrom(w.q.From, s, r) }
+
+// missFrom is miss for another requestor.
+func (w *walk) missFrom(from policy.Requestor, s *Source, r *policy.Rule) policy.Miss {
 	if !w.q.Target.IsSocket() {
-		return r.URLMiss(w.q.From, s.Location.Scheme == "https")
+		return r.URLMiss(from, s.Location.Scheme == "https")
 	}
 	if s.Role == RoleOldHTTP {
-		return r.URLMiss(w.q.From, false)
+		return r.URLMiss(from, false)
 	}
-	return w.p.miss(s, r, w.q.From, w.q.Target.Port())
+	return w.p.miss(s, r, from, w.q.Target.Port())
 }
 
 func (w *walk) judgeAccess(s *Source) bool {

@@ -119,7 +119,7 @@ func TestPageInABrowser(t *testing.T) {
 
 	q := url.Values{"from": {"http://lab.physics.example.edu/a.swf"}, "to": {"127.0.0.1:9010"}}
 	v.look("ill-dark", 1400, 900, "dark", "?"+q.Encode())
-	b.is("Flash over http is denied, with advice", `[...document.querySelectorAll(".verdicts > .denied")].some(e => e.textContent.includes("Flash Player 10") && e.textContent.includes("add 9010"))`)
+	b.is("Flash over http is denied, with advice", `[...document.querySelectorAll(".verdicts > .denied")].some(e => e.textContent.includes("Flash Player 10") && e.textContent.includes("load the SWF over https"))`)
 	q.Set("from", "https://lab.physics.example.edu/a.swf")
 	b.open(base+"?"+q.Encode(), 1400, 900, "dark")
 	b.is("Flash over https is permitted", `[...document.querySelectorAll(".verdicts > .permitted")].some(e => e.textContent.includes("Flash Player 10"))`)
