@@ -128,10 +128,26 @@ func TestPageInABrowser(t *testing.T) {
 
 	// By keyboard: the first stop leads past the navigation.
 	b.open(base, 1400, 900, "light")
-	for _, kind := range []string{"rawKeyDown", "keyUp"} {
-		b.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}, nil)
-	}
+	b.press("Tab", 9)
 	b.is("Tab leads to the skip link", `document.activeElement.className === "skip"`)
+	stops := map[string]bool{}
+	for range 30 {
+		b.press("Tab", 9)
+		var stop struct {
+			Name string
+			Seen bool // or it is the page as a whole, between its end and its beginning
+		}
+		b.eval(`(e => ({name: e.id || e.name || e.textContent.trim().slice(0, 30), seen: e === document.body || getComputedStyle(e).outlineStyle !== "none" && e.getBoundingClientRect().width > 0}))(document.activeElement)`, &stop)
+		if !stop.Seen {
+			t.Errorf("the focus on %q is not to be seen", stop.Name)
+		}
+		stops[stop.Name] = true
+	}
+	for _, want := range []string{"Now", "What changed", "listeners", "table-1-scroll", "from", "to", "Try", "Read every source again"} {
+		if !stops[want] {
+			t.Errorf("Tab does not lead to %q, but to %v", want, stops)
+		}
+	}
 
 	reloads := len(s.find("reloaded"))
 	b.eval(`document.querySelector("footer form button").click()`, nil)
@@ -142,6 +158,14 @@ func TestPageInABrowser(t *testing.T) {
 	b.is("without JavaScript every part is there", `["#health .ill", "#listeners tbody tr", "#now svg", "article.front .tag.well", "article.front svg", "td.reach.yes", ".findings li", ".verdicts > .denied", "#changed .plus"].every(s => document.querySelector(s))`)
 	if errs := b.errors(); len(errs) > 0 {
 		t.Errorf("the page complains: %s", strings.Join(errs, "\n"))
+	}
+}
+
+// press presses a key and lets it go.
+func (b *browser) press(key string, code int) {
+	b.t.Helper()
+	for _, kind := range []string{"rawKeyDown", "keyUp"} {
+		b.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code}, nil)
 	}
 }
 

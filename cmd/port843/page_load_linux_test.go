@@ -30,62 +30,14 @@ import (
 	"github.com/port843/port843/policy"
 )
 
-const loadConfig = `[serve]
-listen = ["127.0.0.1:843", "[::1]:843"]
-admin  = "127.0.0.1:8430"
-user   = "nobody"
-
-[[owner]]
-name = "physics"
-ports = "9000-9099"
-domains = ["*.physics.example.edu"]
-policies = ["physics/*.xml"]
-
-[[owner]]
-name = "games"
-ports = "7000-7099"
-domains = ["*"]
-policies = ["games/*.xml"]
-
-[[owner]]
-name = "library"
-ports = "8000-8010"
-domains = ["*.library.example.edu"]
-addresses = ["192.0.2.10"]
-
-[[service]]
-name = "chat"
-owner = "physics"
-ports = "9000"
-allow = ["*.physics.example.edu"]
-backend = ["127.0.0.1:19000"]
-
-[[service]]
-name = "simulation"
-owner = "physics"
-ports = "9010,9011"
-allow = ["lab.physics.example.edu"]
-secure = true
-
-[[service]]
-name = "lobby"
-owner = "games"
-ports = "7000"
-allow = ["*"]
-backend = ["127.0.0.1:17000", "127.0.0.1:17001"]
-
-[[service]]
-name = "match"
-owner = "games"
-ports = "7001,7002"
-allow = ["*.arcade.example.com"]
-
-[[service]]
-name = "catalogue"
-owner = "library"
-ports = "8000"
-allow = ["*.library.example.edu"]
-`
+// loadConfig is the config of these tests with real ports, and two services
+// behind the front door.
+var loadConfig = strings.NewReplacer(
+	"public_port = 843", "listen = [\"127.0.0.1:843\", \"[::1]:843\"]\nadmin  = \"127.0.0.1:8430\"\nuser   = \"nobody\"",
+	`addresses = ["127.0.0.1"]`, `addresses = ["192.0.2.10"]`,
+	"ports = \"9000\"\n", "ports = \"9000\"\nbackend = [\"127.0.0.1:19000\"]\n",
+	"ports = \"7000\"\n", "ports = \"7000\"\nbackend = [\"127.0.0.1:17000\", \"127.0.0.1:17001\"]\n",
+).Replace(pageConfig)
 
 // traffic is what clients do while the page is looked at.
 type traffic struct {
@@ -240,21 +192,7 @@ func startTraffic() *traffic {
 // echoAt is a game at an address of its own, until it is closed.
 func echoAt(t *testing.T, address string) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); io.Copy(c, c) }()
-		}
-	}()
-	return l
+	return need.Listen(t, address, func(c net.Conn) { io.Copy(c, c) })
 }
 
 // shown is a browser that looks at the page of a service.
@@ -432,6 +370,7 @@ func (v *shown) wellUnderLoad(scores string) {
 		v.is("there is a curve: "+title, fmt.Sprintf(`[...document.querySelectorAll("#front .card")].some(e => e.querySelector("h4").textContent === %q && e.querySelector("polyline") && !e.querySelector(".figure").textContent.startsWith("0 "))`, title))
 	}
 	v.is("the pages that were refused are named", `["https://evil.example", "null", "(none)"].every(o => [...document.querySelectorAll("#front tbody th")].some(e => e.textContent === o))`)
+	v.look("page-listeners", 1400, 360, "light", "", "#listeners-title")
 	v.look("page-lint", 1400, 420, "light", "", "#lint-title")
 	v.look("page-phone", 390, 844, "light", "", "body")
 }

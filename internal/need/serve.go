@@ -10,6 +10,12 @@ import (
 // connection is closed when handle returns. It returns the port.
 func Serve(t testing.TB, addr string, handle func(net.Conn)) uint16 {
 	t.Helper()
+	return uint16(Listen(t, addr, handle).Addr().(*net.TCPAddr).Port)
+}
+
+// Listen is Serve for who wants to close the listener before the test is over.
+func Listen(t testing.TB, addr string, handle func(net.Conn)) net.Listener {
+	t.Helper()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -24,5 +30,5 @@ func Serve(t testing.TB, addr string, handle func(net.Conn)) uint16 {
 			go func() { defer c.Close(); handle(c) }()
 		}
 	}()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	return l
 }

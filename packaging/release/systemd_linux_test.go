@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/port843/port843/internal/need"
 )
 
@@ -36,6 +38,8 @@ func (m *machine) boot(t *testing.T) *booted {
 	script := "for d in " + strings.Join(b.cgroups, " ") + `; do echo $$ > $d/cgroup.procs || exit; done; exec "$@"`
 	b.cmd = exec.Command("/bin/sh", "-c", script, "sh", need.Tool(t, "systemd-nspawn"),
 		"--quiet", "--register=no", "--keep-unit", "--settings=no", "--console=pipe", "--boot", "--machine=port843-test",
+		// The container's own filter of system calls leaves Landlock out.
+		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
 		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--directory="+m.disk)
 	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -203,6 +207,7 @@ func TestUnderSystemd(t *testing.T) {
 		t.Errorf("the units are %q", got)
 	}
 	b.expectHardened(t)
+	b.expectLandlock(t)
 
 	config := b.read(t, "etc/port843/port843.toml")
 	b.write(t, "etc/port843/port843.toml", config+permitting, 0o644)
@@ -287,6 +292,17 @@ func (b *booted) expectHardened(t *testing.T) {
 		if b.run(t, "readlink", "/proc/"+pid+"/ns/"+ns) == b.run(t, "readlink", "/proc/1/ns/"+ns) {
 			t.Errorf("its namespace %s is everybody's", ns)
 		}
+	}
+}
+
+// expectLandlock wants what the service says of it: in force, through the
+// unit's filter of system calls, where this kernel has it.
+func (b *booted) expectLandlock(t *testing.T) {
+	t.Helper()
+	log := b.run(t, "journalctl", "--no-pager", "-u", "port843")
+	version, _, _ := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if has, says := int(version) > 0, strings.Contains(log, `landlock="in force`); has != says {
+		t.Errorf("this kernel has Landlock: %v; the service says:\n%s", has, log)
 	}
 }
 
