@@ -126,8 +126,25 @@ func TestPageInABrowser(t *testing.T) {
 	v.look("phone", 390, 844, "light", "?"+q.Encode())
 	v.look("wall", 2560, 1440, "dark", "")
 
-	// By keyboard: the first stop leads past the navigation.
 	b.open(base, 1400, 900, "light")
+	b.tabThrough()
+
+	reloads := len(s.find("reloaded"))
+	b.eval(`document.querySelector("footer form button").click()`, nil)
+	s.loggedTimes(t, "reloaded", reloads+1)
+
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.open(base+"?"+q.Encode(), 1400, 900, "light")
+	b.is("without JavaScript every part is there", `["#health .ill", "#listeners tbody tr", "#now svg", "article.front .tag.well", "article.front svg", "td.reach.yes", ".findings li", ".verdicts > .denied", "#changed .plus"].every(s => document.querySelector(s))`)
+	if errs := b.errors(); len(errs) > 0 {
+		t.Errorf("the page complains: %s", strings.Join(errs, "\n"))
+	}
+}
+
+// tabThrough goes through the page by keyboard: the first stop leads past the
+// navigation, and each can be seen.
+func (b *browser) tabThrough() {
+	b.t.Helper()
 	b.press("Tab", 9)
 	b.is("Tab leads to the skip link", `document.activeElement.className === "skip"`)
 	stops := map[string]bool{}
@@ -139,25 +156,14 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		b.eval(`(e => ({name: e.id || e.name || e.textContent.trim().slice(0, 30), seen: e === document.body || getComputedStyle(e).outlineStyle !== "none" && e.getBoundingClientRect().width > 0}))(document.activeElement)`, &stop)
 		if !stop.Seen {
-			t.Errorf("the focus on %q is not to be seen", stop.Name)
+			b.t.Errorf("the focus on %q is not to be seen", stop.Name)
 		}
 		stops[stop.Name] = true
 	}
 	for _, want := range []string{"Now", "What changed", "listeners", "table-1-scroll", "from", "to", "Try", "Read every source again"} {
 		if !stops[want] {
-			t.Errorf("Tab does not lead to %q, but to %v", want, stops)
+			b.t.Errorf("Tab does not lead to %q, but to %v", want, stops)
 		}
-	}
-
-	reloads := len(s.find("reloaded"))
-	b.eval(`document.querySelector("footer form button").click()`, nil)
-	s.loggedTimes(t, "reloaded", reloads+1)
-
-	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
-	b.open(base+"?"+q.Encode(), 1400, 900, "light")
-	b.is("without JavaScript every part is there", `["#health .ill", "#listeners tbody tr", "#now svg", "article.front .tag.well", "article.front svg", "td.reach.yes", ".findings li", ".verdicts > .denied", "#changed .plus"].every(s => document.querySelector(s))`)
-	if errs := b.errors(); len(errs) > 0 {
-		t.Errorf("the page complains: %s", strings.Join(errs, "\n"))
 	}
 }
 
