@@ -175,6 +175,11 @@ func (a *advisor) rule(f *Finding) {
 			a.add("enumerate", fmt.Sprintf("write the ports one by one instead of as a range: add %d", q.Target.Port()), where, "every known client reads it alike")
 			return
 		}
+		if f.Rule != nil && f.Rule.Domain.Kind() == policy.DomainAny && q.From.Host != "" && !a.v.Client.AnyDomainOnly {
+			// Not to the rule for "*": that would open the port to everybody.
+			a.newRule(f)
+			return
+		}
 		a.add("to-ports", fmt.Sprintf("add %d to the ports of the rule", q.Target.Port()), where, effect)
 	case policy.MissNoPorts:
 		a.add("to-ports", fmt.Sprintf(`add to-ports="%d" to the rule`, q.Target.Port()), where, effect)
@@ -187,8 +192,13 @@ func (a *advisor) rule(f *Finding) {
 	case policy.MissDead:
 		a.add("mistake", "correct the rule, as the notes say, or add "+a.wanted(), where, effect)
 	default:
-		a.add("rule", "add "+a.wanted(), placeOf(f.By), "a rule then permits "+shown(q.From)+" to reach "+q.Target.String())
+		a.newRule(f)
 	}
+}
+
+func (a *advisor) newRule(f *Finding) {
+	q := &a.v.Question
+	a.add("rule", "add "+a.wanted(), placeOf(f.By), "a rule then permits "+shown(q.From)+" to reach "+q.Target.String())
 }
 
 // source advises about how a policy is served.

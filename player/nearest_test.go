@@ -22,7 +22,7 @@ func TestNearestRule(t *testing.T) {
 		{"https://lab.physics.example.edu/a.swf", "192.0.2.7:9012", "add 9012 to the ports of the rule", "line 5"},
 		{"http://lab.physics.example.edu/a.swf", "192.0.2.7:9012", "add 9012 to the ports of the rule", "line 4"},
 		{"http://www.physics.example.edu/a.swf", "192.0.2.7:9012", "add 9012 to the ports of the rule", "line 4"},
-		{"http://www.example.com/a.swf", "192.0.2.7:9012", "add 9012 to the ports of the rule", "line 3"},
+		{"http://www.example.com/a.swf", "192.0.2.7:9012", `add <allow-access-from domain="www.example.com" to-ports="9012"/>`, "xmlsocket://192.0.2.7:843"},
 	} {
 		from, err := policy.ParseRequestor(x.from)
 		if err != nil {
