@@ -64,7 +64,7 @@ type nowPart struct {
 	OpenPart  int // percent of the limit
 	PerClient string
 	Deadline  string
-	Advised   int
+	Advised   string // bytes
 }
 
 // outcome is how exchanges ended, with its curve.
@@ -144,7 +144,7 @@ func nowOf(v *View, all []sample, now time.Time) nowPart {
 		OpenLimit: Grouped(uint64(limits.MaxConnections)),
 		PerClient: Grouped(uint64(limits.MaxPerAddress)),
 		Deadline:  limits.Deadline.String(),
-		Advised:   policy.AdvisedSize,
+		Advised:   Grouped(policy.AdvisedSize),
 	}
 	if limits.MaxConnections > 0 {
 		n.OpenPart = min(100, int(current.open)*100/limits.MaxConnections)
