@@ -183,6 +183,9 @@ func printWho(s *sheet, who *web.Who) {
 		}
 	}
 	for i := range who.Tables {
+		if i > 0 || len(who.Owners) > 0 {
+			s.put("", "")
+		}
 		printMatrix(s, &who.Tables[i])
 	}
 	if who.MoreAll > 0 {
@@ -263,7 +266,7 @@ func printLint(s *sheet, linted []web.Linted) {
 		if len(l.Findings) == 0 {
 			continue
 		}
-		s.put("", "the linter, of "+printable(l.Place)+":")
+		s.title("the linter, of " + printable(l.Place) + ":")
 		for _, f := range l.Findings {
 			at := ""
 			if f.At != "" {
