@@ -271,7 +271,7 @@ func (d *daemon) frontStatus() []StatusFront {
 			Address: f.ln.Addr().String(), Port: f.port(), Digest: f.door.Answer().Digest(), Open: st.Open, Accepted: st.Accepted,
 			Policies: st.Policies, Raw: st.Raw, WebSockets: st.WebSockets, Origins: st.Origins, NoBackend: st.NoBackend,
 			Up: st.Up, Down: st.Down, Limit: cmp.Or(f.state().Limits.MaxConnections, d.server.Limits().MaxConnections), Backends: st.Backends,
-			Services: web.ServicesBehind(f.keeper.inService(), f.port()), Refused: f.refused.list(),
+			Services: web.ServicesBehind(f.keeper.inService(), f.address, f.port()), Refused: f.refused.list(),
 			stats: st, certs: f.certificates(),
 		})
 	}

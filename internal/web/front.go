@@ -2,10 +2,10 @@ package web
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/port843/port843/internal/config"
 )
 
 // frontPart is the part about the front door.
@@ -129,20 +129,20 @@ func (row *frontRow) backends(f Front, now time.Time) {
 	}
 }
 
-// ServicesBehind returns the services of the config that a front on that port
-// stands before: those that have backends of their own.
-func ServicesBehind(in InService, port uint16) []Service {
+// ServicesBehind returns the services of the config that a front at that
+// address stands before, whose port clients see: those of this address, or of
+// every one, that have backends of their own.
+func ServicesBehind(in InService, address string, port uint16) []Service {
 	if in.Tables == nil {
 		return nil
 	}
-	return servicesOf(in.Tables.Config, port)
-}
-
-func servicesOf(c *config.Config, port uint16) []Service {
+	host, _, _ := net.SplitHostPort(address)
+	local, _ := netip.ParseAddr(host) // none: every address
+	c := in.Tables.Config
 	var out []Service
 	for i := range c.Services {
 		s := &c.Services[i]
-		if len(s.Backends) > 0 && s.Ports.Contains(port) {
+		if len(s.Backends) > 0 && s.Ports.Contains(port) && (!s.Address.IsValid() || s.Address == local) {
 			out = append(out, Service{Name: s.Name, Owner: s.Owner, At: shortPlace(s.Source)})
 		}
 	}

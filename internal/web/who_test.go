@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func tabled(t *testing.T, owner, file string, services ...string) View {
 func TestAServiceCalledScript(t *testing.T) {
 	const evil = `<script>alert(1)</script>"'`
 	v := tabled(t, evil, "/srv/"+evil, evil, "b"+evil)
-	v.Fronts = []Front{{Address: "127.0.0.1:9000", Port: 9000, Services: ServicesBehind(v.Sources[0].InService, 9000)}}
+	v.Fronts = []Front{{Address: "127.0.0.1:9000", Port: 9000, Services: ServicesBehind(v.Sources[0].InService, "[::]:9000", 9000)}}
 	html := page(t, v, "/")
 	if n := strings.Count(html, "<script"); n != 1 {
 		t.Errorf("%d scripts, want our own alone", n)
@@ -70,15 +71,22 @@ func TestAServiceCalledScript(t *testing.T) {
 
 func TestServicesBehindAPort(t *testing.T) {
 	v := tabled(t, "games", "/etc/port843/port843.toml", "lobby", "match")
-	got := ServicesBehind(v.Sources[0].InService, 9000)
+	got := ServicesBehind(v.Sources[0].InService, "[::]:9000", 9000)
 	if len(got) != 1 || got[0] != (Service{Name: "lobby", Owner: "games", At: "port843.toml:10"}) {
 		t.Errorf("%+v", got)
 	}
-	v.Sources[0].InService.Tables.Config.Services[0].Backends = nil
-	if got := ServicesBehind(v.Sources[0].InService, 9000); got != nil {
+	services := v.Sources[0].InService.Tables.Config.Services
+	services[0].Address = netip.MustParseAddr("192.0.2.10")
+	for address, n := range map[string]int{"192.0.2.10:9000": 1, "192.0.2.11:9000": 0, "[::]:9000": 0} {
+		if got := ServicesBehind(v.Sources[0].InService, address, 9000); len(got) != n {
+			t.Errorf("at %s: %+v", address, got)
+		}
+	}
+	services[0].Address, services[0].Backends = netip.Addr{}, nil
+	if got := ServicesBehind(v.Sources[0].InService, "[::]:9000", 9000); got != nil {
 		t.Errorf("of a service that is not forwarded to: %+v", got)
 	}
-	if got := ServicesBehind(InService{}, 9000); got != nil {
+	if got := ServicesBehind(InService{}, "[::]:9000", 9000); got != nil {
 		t.Errorf("of nothing: %+v", got)
 	}
 }
