@@ -35,6 +35,7 @@ type serveFlags struct {
 	publicPort uint16
 	engine     string
 	tune       []string
+	fastPath   []string
 	front      frontFlags
 	o          daemon.Options
 }
@@ -59,6 +60,10 @@ With --front it stands before a service on the service's own port: policy
 requests are answered there, pages of a permitted origin get a WebSocket to
 the service (for Ruffle), and everything else reaches the service untouched.
 
+With --fastpath it answers from the network driver, on Linux, before there is
+a connection: the most there can be, and the least that a flood can do. What is
+no plain request still reaches the sockets. See docs/fastpath.md.
+
 Started as root, it becomes the user port843, or nobody, once the port is
 open, keeps no capability, and closes the file system to itself.
 
@@ -70,6 +75,7 @@ config is refused; 2 used wrongly, or it could not begin.`,
   port843 serve --listen 192.0.2.10 --listen '192.0.2.11:843=other.xml' --policy main.xml
   port843 serve --test --policy policy.xml
   port843 serve --front 0.0.0.0:9000=127.0.0.1:19000 --allow games.example.com:9000 --origin https://games.example.com
+  port843 serve --policy policy.xml --fastpath eth0
   port843 serve --listen 843 --front :9000=127.0.0.1:19000 --allow '*.example.com:9000'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(cmd, s, &f) },
@@ -100,7 +106,9 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.Uint16Var(&f.publicPort, "public-port", 0, "the `port` that clients see, where something redirects it to --listen")
 	fl.StringVar(&f.engine, "engine", server.EngineAuto.String(), "serve with this engine: `auto|portable|native`; native is Linux's, and what auto takes there")
 	fl.StringSliceVar(&f.tune, "tune", nil, "turn `SWITCHES` of the native engine on, or off with no- before them: quick-close, one-segment, lazy-ack, defer-accept, low-water; their prices stand in docs/engine.md")
+	fl.StringSliceVar(&f.fastPath, "fastpath", nil, "answer in the driver of `IFACE|auto|off`: interfaces, each with :generic behind it to go without its driver's help; auto takes what works and goes on without where nothing does (default off)")
 	f.front.register(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("fastpath", completeInterfaces) // it fails for a flag that is not there
 	return cmd
 }
 
@@ -169,6 +177,9 @@ func (f *serveFlags) check() error {
 			return cli.Usage("quick-close, one-segment, lazy-ack, defer-accept, low-water, or one of them with no- before it", "--tune %s is no switch", name)
 		}
 	}
+	if err := f.checkFastPath(); err != nil {
+		return err
+	}
 	if f.o.Limits.Deadline < time.Millisecond {
 		return cli.Usage("Flash Player waits 3 s; 5s is the default", "--deadline %s is no time", f.o.Limits.Deadline)
 	}
@@ -222,6 +233,9 @@ func (f *serveFlags) readConfig(cmd *cobra.Command) (daemon.Source, error) {
 	}
 	if !given("log") && c.Serve.Log != "" {
 		f.log = c.Serve.Log
+	}
+	if !given("fastpath") {
+		f.o.FastPath = c.Serve.FastPath
 	}
 	if !given("deadline") && c.Serve.Deadline != 0 {
 		f.o.Limits.Deadline = c.Serve.Deadline
@@ -338,6 +352,7 @@ func (f *serveFlags) runTest(s cli.Streams) error {
 // serveError gives an error of the daemon its exit code and hint.
 func serveError(err error) error {
 	var bind *daemon.BindError
+	var fast *daemon.FastPathError
 	var file *daemon.FileError
 	switch {
 	case err == nil:
@@ -348,6 +363,8 @@ func serveError(err error) error {
 		return cli.Refuse(err, "port843 lint explains each mistake")
 	case errors.As(err, &bind):
 		return cli.Fail(err, bind.Hint())
+	case errors.As(err, &fast):
+		return cli.Fail(err, fast.Hint())
 	case errors.Is(err, daemon.ErrRoot):
 		return cli.Fail(err, "name an ordinary user with --user, or say --keep-root: whoever breaks in is root then")
 	case strings.HasPrefix(err.Error(), "--admin"):

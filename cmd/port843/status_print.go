@@ -33,6 +33,7 @@ func printStatus(s *sheet, st *daemon.Status, now time.Time) {
 	s.title("NOW")
 	printOutcomes(s, st)
 	printListeners(s, st, now)
+	printFastPaths(s, st.FastPaths)
 	printFronts(s, st.Fronts, now)
 	if st.Who != nil {
 		printWho(s, st.Who)
@@ -88,6 +89,25 @@ func printListeners(s *sheet, st *daemon.Status, now time.Time) {
 		})
 	}
 	s.grid("", []column{{"LISTENER", false}, {"POLICY", false}, {"BYTES", true}, {"IN SERVICE SINCE", false}, {"ACCEPTED", true}, {"OPEN", true}, {"SOURCE", false}}, rows)
+}
+
+// printFastPaths prints the fast path, where there is one.
+func printFastPaths(s *sheet, paths []daemon.StatusFastPath) {
+	if len(paths) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, p := range paths {
+		rows = append(rows, []string{
+			printable(p.Interface), printable(p.Mode), fmt.Sprint(p.Doors), fmt.Sprint(p.Left), web.Grouped(p.Packets.SYNs),
+			web.Grouped(p.Packets.Answered), web.Grouped(p.Packets.Passed), web.Grouped(p.Packets.Refused),
+		})
+	}
+	s.put("", "")
+	s.grid("", []column{
+		{"FAST PATH", false}, {"MODE", false}, {"DOORS", true}, {"LEFT OUT", true}, {"SYNS", true},
+		{"ANSWERED", true}, {"TO SOCKETS", true}, {"REFUSED", true},
+	}, rows)
 }
 
 // printFronts prints the front door, what is down first.

@@ -49,6 +49,7 @@ type Serve struct {
 	Deadline       time.Duration
 	MaxConnections int
 	MaxPerAddress  int
+	FastPath       []string          // interfaces with a fast path, as xdp.ParseInterface reads them, or "auto"; empty: none
 	Meta           policy.MetaPolicy // MetaMasterOnly or MetaAll, of the policies that are built
 	PublicPort     uint16            // the port that clients see, where something redirects it; 0: the listener's own
 }

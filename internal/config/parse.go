@@ -12,6 +12,7 @@ import (
 	"github.com/port843/port843/aggregate"
 	"github.com/port843/port843/internal/bounded"
 	"github.com/port843/port843/internal/escape"
+	"github.com/port843/port843/internal/xdp"
 	"github.com/port843/port843/policy"
 )
 
@@ -112,9 +113,29 @@ func (v *validator) serve(r *rawServe) {
 		}
 		s.Deadline = t
 	}
+	v.fastPath(r)
 	s.MaxConnections = v.limit(r.maxConnections, "serve.max_connections", MaxConnections)
 	s.MaxPerAddress = v.limit(r.maxPerAddress, "serve.max_per_address", MaxConnections)
 	s.PublicPort = uint16(v.limit(r.publicPort, "serve.public_port", 65535))
+}
+
+// fastPath checks the interfaces with a fast path.
+func (v *validator) fastPath(r *rawServe) {
+	for _, t := range r.fastPath {
+		switch _, err := xdp.ParseInterface(t.s); {
+		case t.s == "off" || t.s == "auto":
+			if len(r.fastPath) > 1 {
+				v.add(t.pos, "serve.fastpath", CodeChoice, t.s, "it stands alone, or interfaces are named")
+			}
+			if t.s == "auto" {
+				v.c.Serve.FastPath = []string{t.s}
+			}
+		case err != nil:
+			v.add(t.pos, "serve.fastpath", CodeName, t.s, "the name of an interface, or one with :generic behind it, or auto, or off")
+		default:
+			v.c.Serve.FastPath = append(v.c.Serve.FastPath, t.s)
+		}
+	}
 }
 
 // choice reports a word that is none of the words.

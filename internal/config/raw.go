@@ -36,7 +36,7 @@ type raw struct {
 
 type rawServe struct {
 	at                                        item
-	listen                                    []text
+	listen, fastPath                          []text
 	admin, user, policy, log, deadline, meta  text
 	maxConnections, maxPerAddress, publicPort number
 	adminToken, adminCert, adminKey, adminCA  text
@@ -117,7 +117,7 @@ func (d *decoder) decode(root *node) raw {
 
 func (s *section) serve() rawServe {
 	return rawServe{
-		at: s.item, listen: s.texts("listen"), admin: s.text("admin"), user: s.text("user"), policy: s.text("policy"),
+		at: s.item, listen: s.texts("listen"), fastPath: s.texts("fastpath"), admin: s.text("admin"), user: s.text("user"), policy: s.text("policy"),
 		log: s.text("log"), deadline: s.text("deadline"), meta: s.text("meta_policy"),
 		maxConnections: s.number("max_connections"), maxPerAddress: s.number("max_per_address"), publicPort: s.number("public_port"),
 		adminToken: s.text("admin_token_file"), adminCert: s.text("admin_cert"), adminKey: s.text("admin_key"), adminCA: s.text("admin_client_ca"),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/port843/port843/internal/metrics"
 	"github.com/port843/port843/internal/web"
+	"github.com/port843/port843/internal/xdp"
 	"github.com/port843/port843/server"
 )
 
@@ -31,6 +32,7 @@ type Status struct {
 	Listeners []StatusListener `json:"listeners"`
 	Fronts    []StatusFront    `json:"fronts,omitempty"`
 	Sources   []SourceState    `json:"sources"`
+	FastPaths []StatusFastPath `json:"fast_paths,omitempty"`
 	// PerSecond is how many exchanges ended how, a second, over the last ten.
 	PerSecond map[string]float64 `json:"exchanges_per_second,omitempty"`
 	// Who may reach what; only where it is asked for ("/status?who"), since it
@@ -57,6 +59,7 @@ type StatusListener struct {
 	Outcomes     map[string]uint64 `json:"outcomes"`
 
 	stats server.Stats
+	fast  xdp.Counters
 }
 
 // status takes a snapshot.
@@ -66,8 +69,10 @@ func (d *daemon) status() Status {
 		Version: d.o.Version, Started: d.started, Ready: d.ready.Load(), User: d.user,
 		Limits: StatusLimits{limits.Deadline.Seconds(), limits.MaxConnections, limits.MaxPerAddress},
 	}
+	var fast []xdp.Counters
+	s.FastPaths, fast, s.Reasons = d.fast.status()
 	for i, l := range d.server.Listeners() {
-		stats := l.Stats()
+		stats := d.statsOf(i, l, fast)
 		answer := l.Policies().Default
 		row := StatusListener{
 			Address: l.Addr().String(), Source: d.sockets[i].keeper.source.String(),
@@ -77,6 +82,9 @@ func (d *daemon) status() Status {
 		}
 		for _, o := range server.Outcomes() {
 			row.Outcomes[o.String()] = stats.Ended[o]
+		}
+		if i < len(fast) {
+			row.fast = fast[i]
 		}
 		s.Listeners = append(s.Listeners, row)
 	}
@@ -113,7 +121,10 @@ func (d *daemon) metricsSnapshot() metrics.Snapshot {
 	st := d.status()
 	m := metrics.Snapshot{Version: st.Version, Limits: d.server.Limits(), Healthy: st.Status == "ok", Ready: st.Ready}
 	for _, l := range st.Listeners {
-		m.Listeners = append(m.Listeners, metrics.Listener{Address: l.Address, Stats: l.stats, Digest: l.Digest, Bytes: l.Bytes})
+		m.Listeners = append(m.Listeners, metrics.Listener{Address: l.Address, Stats: l.stats, Digest: l.Digest, Bytes: l.Bytes, Fast: l.fast})
+	}
+	for _, f := range st.FastPaths {
+		m.FastPaths = append(m.FastPaths, metrics.FastPath{Interface: f.Interface, Mode: f.Mode, Doors: f.Doors})
 	}
 	for _, f := range st.Fronts {
 		m.Fronts = append(m.Fronts, metrics.Front{Address: f.Address, Stats: f.stats})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/port843/port843/frontdoor"
 	"github.com/port843/port843/internal/web"
+	"github.com/port843/port843/internal/xdp"
 	"github.com/port843/port843/server"
 )
 
@@ -46,6 +47,9 @@ type Options struct {
 	// Engine and Tuning are the server's; the zero values are good.
 	Engine server.Engine
 	Tuning server.Tuning
+	// FastPath are the interfaces that get a fast path (docs/fastpath.md), as
+	// xdp.ParseInterface reads them, or FastPathAuto alone; empty: none.
+	FastPath []string
 	// Admin is the address and port of the admin pages, or "unix:" and a path;
 	// empty: none. Another address than loopback needs a token or client
 	// certificates in AdminAccess.
@@ -109,6 +113,7 @@ type daemon struct {
 	page        *web.Page
 	predecessor *os.File // where to say that this process serves; nil without a take-over
 	server      *server.Server
+	fast        *fastPath
 	user        string
 	ready       atomic.Bool
 }
@@ -219,13 +224,17 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	d.signals = sig
-	from, err := d.inherit()
+	from, paths, err := d.inherit()
 	if err != nil {
 		return err
 	}
 	if err := d.open(ctx, from); err != nil {
 		return err
 	}
+	if err := d.openFastPath(paths); err != nil {
+		return err
+	}
+	defer d.fast.close()
 	p, err := d.dropPrivileges()
 	if err != nil {
 		return err
@@ -250,12 +259,17 @@ func (d *daemon) paths() []string {
 func (d *daemon) serve(ctx context.Context) error {
 	sample := newSampler(d.log)
 	d.server = server.New(server.Options{Limits: d.o.Limits, Engine: d.o.Engine, Tuning: d.o.Tuning, Foreign: sample.foreign})
+	d.fast.sample, d.fast.limits = sample, d.server.Limits()
 	for _, s := range d.sockets {
+		only6 := xdp.OnlyIPv6(s.ln)
 		l, err := d.server.Start(s.ln, s.keeper.policies())
 		if err != nil {
 			return err
 		}
 		s.keeper.attach(l, d.publicPort(l.Addr().String()))
+		if d.fast.on() {
+			s.keeper.attach(d.fast.listener(l.Addr(), only6, s.keeper.policies()), d.publicPort(l.Addr().String()))
+		}
 		a := s.keeper.policies().Default
 		d.log.Info("serving", "address", s.ln.Addr().String(), "source", s.keeper.source.String(), "digest", shortDigest(a), "bytes", a.Size(), "rules", len(a.Policy().Rules), "engine", l.Engine().String())
 	}
@@ -264,6 +278,9 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	if err := d.startFronts(sample); err != nil {
 		return err
+	}
+	if d.fast.on() {
+		d.fast.refresh(ctx)
 	}
 	d.ready.Store(true)
 
@@ -279,6 +296,9 @@ func (d *daemon) serve(ctx context.Context) error {
 		}
 	})
 	tasks.Go(func() { d.watchdog(running) })
+	if d.fast.on() {
+		tasks.Go(func() { d.fast.run(running) })
+	}
 	adminFailed := make(chan error, 1)
 	if d.admin != nil {
 		d.log.Info("admin pages", "address", d.admin.Addr().String())
@@ -316,13 +336,15 @@ func (d *daemon) serve(ctx context.Context) error {
 // leave finishes the exchanges in flight, bounded.
 func (d *daemon) leave() error {
 	d.ready.Store(false)
+	_, fast, _ := d.fast.status()
+	d.fast.close()
 	ctx, cancel := context.WithTimeout(context.Background(), d.server.Limits().Deadline+shutdownGrace)
 	defer cancel()
 	d.leaveFronts(brief())
 	err := d.server.Shutdown(ctx)
 	var answered uint64
-	for _, l := range d.server.Listeners() {
-		answered += l.Stats().Ended[server.Answered]
+	for i, l := range d.server.Listeners() {
+		answered += d.statsOf(i, l, fast).Ended[server.Answered]
 	}
 	d.log.Info("left", "answered", answered, "served_for", time.Since(d.started).Round(time.Second).String())
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -15,6 +15,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"github.com/port843/port843/internal/web"
+	"github.com/port843/port843/internal/xdp"
 	"github.com/port843/port843/policy"
 	"github.com/port843/port843/server"
 )
@@ -27,6 +28,7 @@ const FallbackPort = 10843
 // and by a predecessor.
 const (
 	nameAdmin  = "port843-admin"
+	nameFast   = "port843-fast" // a descriptor of the fast path, no socket
 	nameFront  = "port843-front"
 	namePolicy = "port843"
 )
@@ -70,10 +72,12 @@ func (d *daemon) bind(ctx context.Context, address string) (net.Listener, error)
 	return server.Listen(ctx, "tcp", address)
 }
 
-// inherit takes the sockets that a predecessor or systemd handed over.
-func (d *daemon) inherit() ([]socket, error) {
+// inherit takes the sockets that a predecessor or systemd handed over, and a
+// predecessor's fast path.
+func (d *daemon) inherit() ([]socket, []xdp.Inherited, error) {
 	files, names, ready := takenOver()
 	d.predecessor = ready
+	files, names, paths := inheritedPaths(files, names)
 	if ready == nil {
 		for name, fs := range activation.FilesWithNames() {
 			for _, f := range fs {
@@ -86,13 +90,13 @@ func (d *daemon) inherit() ([]socket, error) {
 		ln, err := net.FileListener(f)
 		f.Close()
 		if err != nil {
-			return nil, fmt.Errorf("the socket %q that was handed over is not a listening one: %w", names[i], err)
+			return nil, nil, fmt.Errorf("the socket %q that was handed over is not a listening one: %w", names[i], err)
 		}
 		name, asked, _ := strings.Cut(names[i], "=")
 		out = append(out, socket{ln, kindOf(name), asked})
 	}
 	slices.SortStableFunc(out, func(a, b socket) int { return strings.Compare(a.ln.Addr().String(), b.ln.Addr().String()) })
-	return out, nil
+	return out, paths, nil
 }
 
 // sameAddress reports whether a listening socket is the one that an address

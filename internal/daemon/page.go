@@ -31,7 +31,13 @@ func (d *daemon) view() web.View {
 	for i, l := range d.server.Listeners() {
 		v.Listeners = append(v.Listeners, web.Listener{
 			Address: l.Addr().String(), Source: d.sockets[i].keeper.source.String(),
-			ServedFrom: d.publicPort(l.Addr().String()), Stats: l.Stats(), Policies: l.Policies(),
+			ServedFrom: d.publicPort(l.Addr().String()), Stats: st.Listeners[i].stats, Policies: l.Policies(),
+		})
+	}
+	for _, f := range st.FastPaths {
+		v.FastPaths = append(v.FastPaths, web.FastPath{
+			Interface: f.Interface, Mode: f.Mode, Doors: f.Doors, Left: f.Left,
+			Answered: f.Packets.Answered, Passed: f.Packets.Passed, Refused: f.Packets.Refused, SYNs: f.Packets.SYNs,
 		})
 	}
 	for _, f := range st.Fronts {

@@ -215,7 +215,7 @@ func (d *daemon) frontPaths() (files, folders []string) {
 	return files, folders
 }
 
-// backendPorts returns every port that the fronts connect to, and whether new
+// backendPorts returns every port that the fronts and the fast path connect to, and whether new
 // sockets stay free: a front with any target and /probe connect to any port,
 // and the services of a config may have others after a reload.
 func (d *daemon) backendPorts() (ports []uint16, all bool) {
@@ -229,6 +229,7 @@ func (d *daemon) backendPorts() (ports []uint16, all bool) {
 			}
 		}
 	}
+	ports = append(ports, d.fastPorts()...)
 	slices.Sort(ports)
 	return slices.Compact(ports), all
 }

@@ -80,12 +80,18 @@ func (d *daemon) takeovers(ctx context.Context) int {
 }
 
 // handOver starts a successor and waits until it is ready.
-func (d *daemon) handOver(ctx context.Context) (int, error) {
+func (d *daemon) handOver(ctx context.Context) (pid int, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
+	d.fast.freeze()
+	defer func() {
+		if err != nil {
+			d.fast.thaw()
+		}
+	}()
 	fds, names, err := d.copySockets()
 	defer func() {
 		for _, fd := range fds {
@@ -104,7 +110,7 @@ func (d *daemon) handOver(ctx context.Context) (int, error) {
 		attr.Files = append(attr.Files, uintptr(fd))
 	}
 	attr.Files = append(attr.Files, w.Fd())
-	pid, err := syscall.ForkExec(d.o.Executable, os.Args, attr)
+	pid, err = syscall.ForkExec(d.o.Executable, os.Args, attr)
 	w.Close()
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", d.o.Executable, err)
@@ -121,7 +127,7 @@ func (d *daemon) handOver(ctx context.Context) (int, error) {
 		}
 		exited <- err
 	}()
-	if err := awaitReady(ctx, r, exited); err != nil {
+	if err = awaitReady(ctx, r, exited); err != nil {
 		child.Kill()
 		return 0, err
 	}
@@ -160,14 +166,10 @@ type filer interface{ File() (*os.File, error) }
 
 // copySockets duplicates the listening sockets for a successor.
 func (d *daemon) copySockets() (fds []int, names []string, err error) {
-	add := func(socket filer, name string) error {
+	addFile := func(f *os.File, name string) error {
+		defer f.Close()
 		// Not with Fd, which would make the socket blocking, for every process
 		// that shares it.
-		f, err := socket.File()
-		if err != nil {
-			return err
-		}
-		defer f.Close()
 		raw, err := f.SyscallConn()
 		if err != nil {
 			return err
@@ -185,6 +187,13 @@ func (d *daemon) copySockets() (fds []int, names []string, err error) {
 			fds, names = append(fds, copied), append(names, name)
 		})
 		return errors.Join(err, dupErr)
+	}
+	add := func(socket filer, name string) error {
+		f, err := socket.File()
+		if err != nil {
+			return err
+		}
+		return addFile(f, name)
 	}
 	for i, l := range d.server.Listeners() {
 		if err := add(l, namePolicy+"="+d.sockets[i].asked); err != nil {
@@ -208,7 +217,11 @@ func (d *daemon) copySockets() (fds []int, names []string, err error) {
 			return fds, names, err
 		}
 	}
-	return fds, names, nil
+	paths, err := d.fast.files()
+	for _, f := range paths {
+		err = errors.Join(err, addFile(f.File, nameFast+"="+f.Name))
+	}
+	return fds, names, err
 }
 
 // listenForSignals takes the signals over before anything else happens, since

@@ -44,7 +44,7 @@ var floor = map[string]int{
 	"internal/report":      3,
 	"internal/metrics":     3,
 	"internal/lintrun":     3,
-	"internal/xdp":         3,
+	"internal/xdp":         2,
 	"internal/daemon":      4,
 	"internal/web":         4,
 	"internal/cli":         4,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/port843/port843/internal/xdp"
 	"github.com/port843/port843/server"
 )
 
@@ -21,6 +22,7 @@ type Snapshot struct {
 	Listeners []Listener
 	Fronts    []Front
 	Sources   []Source
+	FastPaths []FastPath
 	Healthy   bool
 	Ready     bool // every listener serves
 }
@@ -31,6 +33,7 @@ type Listener struct {
 	Stats   server.Stats
 	Digest  string // of the default policy
 	Bytes   int    // size of the default answer
+	Fast    xdp.Counters
 }
 
 // Source is where policies come from.
@@ -71,7 +74,7 @@ var (
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(descriptions, frontDescriptions) {
+	for _, d := range slices.Concat(descriptions, frontDescriptions, fastDescriptions) {
 		ch <- d
 	}
 }
@@ -99,6 +102,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(policyInfo, 1, l.Address, l.Digest)
 		gauge(policyBytes, float64(l.Bytes), l.Address)
 	}
+	collectFast(s, counter, gauge)
 	for _, f := range s.Fronts {
 		collectFront(f, counter, gauge)
 	}

@@ -59,6 +59,7 @@ type nowPart struct {
 	Quiet     []string // outcomes that there were none of
 	Listeners []listenerRow
 	Sources   []sourceRow
+	FastPaths []fastRow
 	OpenNow   string
 	OpenLimit string
 	OpenPart  int // percent of the limit
@@ -109,6 +110,24 @@ type policyRow struct {
 	Rules  int
 	Part   int // percent of the advised size, up to 100
 	Long   string
+}
+
+// fastRow is the fast path on one interface.
+type fastRow struct {
+	Interface, Mode, Doors          string
+	Left                            string // empty: none
+	SYNs, Answered, Passed, Refused string
+}
+
+func fastRowOf(f FastPath) fastRow {
+	row := fastRow{
+		Interface: f.Interface, Mode: f.Mode, Doors: Grouped(uint64(f.Doors)),
+		SYNs: Grouped(f.SYNs), Answered: Grouped(f.Answered), Passed: Grouped(f.Passed), Refused: Grouped(f.Refused),
+	}
+	if f.Left > 0 {
+		row.Left = Grouped(uint64(f.Left))
+	}
+	return row
 }
 
 type sourceRow struct {
@@ -163,6 +182,9 @@ func nowOf(v *View, all []sample, now time.Time) nowPart {
 	}
 	for _, l := range v.Listeners {
 		n.Listeners = append(n.Listeners, listenerRowOf(v, l, now))
+	}
+	for _, f := range v.FastPaths {
+		n.FastPaths = append(n.FastPaths, fastRowOf(f))
 	}
 	for _, s := range v.Sources {
 		n.Sources = append(n.Sources, sourceRowOf(s, now))

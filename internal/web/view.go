@@ -25,6 +25,15 @@ type View struct {
 	Listeners []Listener
 	Fronts    []Front
 	Sources   []Source
+	FastPaths []FastPath
+}
+
+// FastPath is the fast path on one interface, with its packets so far.
+type FastPath struct {
+	Interface, Mode                 string
+	Doors                           int // addresses and ports that it answers for
+	Left                            int // those that it leaves to the sockets
+	SYNs, Answered, Passed, Refused uint64
 }
 
 // Front is a service's own port with the front door before it.

@@ -26,15 +26,7 @@ func (p *Path) Locals() ([]Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	vlans := readVLANs()
-	under := map[string]uint32{p.o.Interface: 0} // device -> tags
-	for range 2 {                                // one tag, then two
-		for name, v := range vlans {
-			if tags, ok := under[v.on]; ok && (v.on == p.o.Interface || tags>>16 == 0 && tags != 0) {
-				under[name] = tags | v.id<<(16*b2i(tags != 0))
-			}
-		}
-	}
+	under := tagsAbove(p.o.Interface, readVLANs())
 	var out []Local
 	for _, ifi := range interfaces {
 		tags, ours := under[ifi.Name]
@@ -61,11 +53,22 @@ func (p *Path) Locals() ([]Local, error) {
 	return out, nil
 }
 
-func b2i(b bool) uint32 {
-	if b {
-		return 1
+// tagsAbove returns the tags of an interface's packets for each device on top
+// of it: the interface itself, its VLANs, and theirs.
+func tagsAbove(name string, vlans map[string]vlan) map[string]uint32 {
+	out := map[string]uint32{name: 0}
+	for outer, v := range vlans {
+		if v.on != name {
+			continue
+		}
+		out[outer] = v.id
+		for inner, w := range vlans {
+			if w.on == outer {
+				out[inner] = v.id | w.id<<16
+			}
+		}
 	}
-	return 0
+	return out
 }
 
 // reachable leaves out what no packet from outside is for, and what means
@@ -107,8 +110,16 @@ func parseVLANs(table string) map[string]vlan {
 	return out
 }
 
+// IsVirtual reports whether no hardware stands behind an interface of this
+// network namespace, such as a veth. A veth takes what the program sends
+// without a word and throws it away, unless its other end runs XDP too.
+func IsVirtual(name string) bool {
+	_, err := os.Stat("/sys/class/net/" + name + "/device")
+	return err != nil
+}
+
 // Carriers returns the interfaces that could have a path of their own for one
-// of the addresses: up, an Ethernet, not the loopback, and with one of them. An
+// of the addresses: up, an Ethernet's hardware, and with one of them. An
 // unspecified address is every one.
 func Carriers(addrs []netip.Addr) ([]string, error) {
 	interfaces, err := net.Interfaces()
@@ -125,7 +136,7 @@ func Carriers(addrs []netip.Addr) ([]string, error) {
 	}
 	var out []string
 	for _, ifi := range interfaces {
-		if ifi.Flags&net.FlagUp == 0 || ifi.Flags&net.FlagLoopback != 0 || len(ifi.HardwareAddr) != 6 {
+		if ifi.Flags&net.FlagUp == 0 || len(ifi.HardwareAddr) != 6 || IsVirtual(ifi.Name) {
 			continue
 		}
 		own, err := ifi.Addrs()

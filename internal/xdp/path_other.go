@@ -41,6 +41,9 @@ func (*Path) Files() ([]Inherited, error)      { return nil, ErrSystem }
 func (*Path) Locals() ([]Local, error)         { return nil, ErrSystem }
 func (*Path) Close()                           {}
 
+// IsVirtual returns false.
+func IsVirtual(string) bool { return false }
+
 // OnlyIPv6 returns false.
 func OnlyIPv6(net.Listener) bool { return false }
 

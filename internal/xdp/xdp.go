@@ -124,6 +124,14 @@ func (c *Counters) Add(o Counters) {
 	c.Forgotten += o.Forgotten
 }
 
+// Since returns the packets since before.
+func (c Counters) Since(before Counters) Counters {
+	return Counters{
+		c.SYNs - before.SYNs, c.Opened - before.Opened, c.Answered - before.Answered, c.Finished - before.Finished, c.Passed - before.Passed,
+		c.NoRoom - before.NoRoom, c.Dropped - before.Dropped, c.Refused - before.Refused, c.Forgotten - before.Forgotten,
+	}
+}
+
 // Each calls f with every counter and its name, as it stands in metrics.
 func (c *Counters) Each(f func(name string, n uint64)) {
 	f("syn", c.SYNs)
