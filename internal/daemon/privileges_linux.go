@@ -81,6 +81,10 @@ var systemFolders = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"}
 // resolverFiles are what a name of a backend is looked up by.
 var resolverFiles = []string{"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf"}
 
+// processorFolder says how many processors there can be, which a successor
+// needs to know to read the fast path's counters.
+const processorFolder = "/sys/devices/system/cpu"
+
 // bindOnly refuses new listeners and leaves connects free.
 var bindOnly = landlock.MustConfig(landlock.AccessNetSet(unix.LANDLOCK_ACCESS_NET_BIND_TCP)).BestEffort()
 
@@ -103,6 +107,9 @@ func (d *daemon) landlock() string {
 	}
 	files, folders := d.frontPaths()
 	read = append(append(read, foldersOf(files...)...), folders...)
+	if len(d.o.FastPath) > 0 {
+		read = append(read, processorFolder)
+	}
 	read = slices.DeleteFunc(read, func(dir string) bool {
 		_, err := os.Stat(dir)
 		return err != nil

@@ -84,7 +84,7 @@ func Open(o Options) (*Path, error) {
 	}
 	ifi, err := net.InterfaceByName(o.Interface)
 	if err != nil {
-		return nil, fmt.Errorf("the interface %s: %w", o.Interface, errors.Unwrap(err))
+		return nil, fmt.Errorf("%w: %v", ErrInterface, err)
 	}
 	m, prog, err := load(ifi)
 	if err != nil {

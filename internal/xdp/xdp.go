@@ -59,6 +59,7 @@ var (
 	ErrKernel     = errors.New("this kernel has no XDP, or not the helpers for SYN cookies that Linux has had since 6.0")
 	ErrPermission = errors.New("the fast path needs a privilege")
 	ErrCookies    = errors.New("net.ipv4.tcp_syncookies is not 2")
+	ErrInterface  = errors.New("there is no such interface")
 	ErrTaken      = errors.New("the interface has an XDP program already, which is left alone")
 	ErrNative     = errors.New("the interface's driver takes no XDP program of this kind")
 	ErrABI        = errors.New("the predecessor's fast path is of another version")
@@ -74,6 +75,8 @@ func Hint(err error) string {
 		return "start it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; they are given up once the program is there"
 	case errors.Is(err, ErrCookies):
 		return "sysctl -w net.ipv4.tcp_syncookies=2, and a line for it in /etc/sysctl.d: the kernel must take our cookies for its own"
+	case errors.Is(err, ErrInterface):
+		return `"ip link" lists the interfaces of this network namespace`
 	case errors.Is(err, ErrTaken):
 		return `"ip link show" names the program; one interface carries one`
 	case errors.Is(err, ErrNative):
@@ -106,7 +109,7 @@ type Counters struct {
 	Finished  uint64 `json:"finished"`  // clients' ends acknowledged
 	Passed    uint64 `json:"passed"`    // handed to the kernel
 	NoRoom    uint64 `json:"no_room"`   // of those: the answer did not fit
-	Dropped   uint64 `json:"dropped"`   // acknowledgements that need no answer
+	Dropped   uint64 `json:"dropped"`   // acknowledgements that need no answer, and what overtook its beginning
 	Refused   uint64 `json:"refused"`   // without a valid cookie: dropped
 	Forgotten uint64 `json:"forgotten"` // silent clients there was no place to remember
 }

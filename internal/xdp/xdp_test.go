@@ -20,7 +20,7 @@ func TestParseInterface(t *testing.T) {
 // TestHints wants a hint for everything that an administrator can do something
 // about.
 func TestHints(t *testing.T) {
-	for _, err := range []error{ErrSystem, ErrKernel, ErrPermission, ErrCookies, ErrTaken, ErrNative} {
+	for _, err := range []error{ErrSystem, ErrKernel, ErrPermission, ErrCookies, ErrInterface, ErrTaken, ErrNative} {
 		if Hint(err) == "" {
 			t.Errorf("nothing to do about: %v", err)
 		}

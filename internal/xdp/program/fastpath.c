@@ -432,13 +432,27 @@ INLINE int asked(const struct packet *p, int v6)
 	return refuse(p);
 }
 
+/* is_later tells whether a client that was silent so far begins in the middle:
+ * what comes before was lost, or was overtaken. */
+OUTLINE int is_later(const struct packet *p)
+{
+	struct waiting *w = place(p);
+
+	return w && is_its(w, p) && w->state == SILENT && w->seq != p->seq;
+}
+
 /* began serves other bytes: they are the kernel's, and so is their connection
  * from then on. What comes before its beginning does not go there: the kernel
- * would reset it. The client sends it again. */
+ * would reset it, or, up to three bytes from the beginning, take it for that:
+ * the cookie does not tell. The client sends it again. */
 INLINE int began(const struct packet *p, int v6)
 {
 	if (connected(p, v6))
 		return pass(p);
+	if (is_later(p)) {
+		p->counted->dropped++;
+		return XDP_DROP;
+	}
 	if (proven(p, v6, p->seq, p->ack)) {
 		remember(p, HANDED);
 		return pass(p);

@@ -48,7 +48,7 @@ struct counted {
 	__u64 finished;  /* ends acknowledged */
 	__u64 passed;    /* handed to the kernel: it serves them on the socket */
 	__u64 no_room;   /* of those: requests whose answer did not fit the packet or the client's segments */
-	__u64 dropped;   /* acknowledgements of what needs none */
+	__u64 dropped;   /* acknowledgements of what needs none, and what came too early */
 	__u64 refused;   /* without a valid cookie and without a connection: dropped */
 	__u64 forgotten; /* silent clients that there was no place to remember */
 };
