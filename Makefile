@@ -9,7 +9,7 @@ KUBERNETES   = contrib/kubernetes/strict
 LEFT_OUT    := $(CURDIR)/bin/left-out.txt
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build test lint fuzz bench tools man packages dist dist-check image
+.PHONY: build test lint fuzz bench bench-fastpath demo-fastpath tools man packages dist dist-check image
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.buildVersion=$(VERSION)' -o bin/port843 ./cmd/port843
@@ -71,3 +71,14 @@ fuzz:
 # minutes that it works; then "go run ./bench -write-docs" writes the page.
 bench:
 	$(GO) run ./bench $(BENCH)
+	$(GO) run ./bench/fastpath
+
+# bench-fastpath measures serve --fastpath beside sockets, over a veth: BENCH is
+# for its own switches. It takes five minutes, and the same quiet machine.
+bench-fastpath:
+	$(GO) run ./bench/fastpath $(BENCH)
+
+# demo-fastpath shows serve --fastpath at work: in two network namespaces, which
+# are gone when it ends. It wants root.
+demo-fastpath: build
+	$(GO) run ./examples/fastpath bin/port843

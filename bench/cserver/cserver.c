@@ -5,7 +5,7 @@
  * put on a network: it has no TLS, no reload, no log, no limit per address, and
  * takes the request to the letter (22 bytes and the NUL).
  *
- *   cserver PORT THREADS POLICY-FILE      answers on 127.0.0.1:PORT
+ *   cserver PORT THREADS POLICY-FILE [ADDRESS]   answers on ADDRESS:PORT, 127.0.0.1 if not told
  *
  * Each thread has a listener of its own (SO_REUSEPORT) and one epoll instance.
  * The tricks, in the order of what they are worth:
@@ -183,10 +183,10 @@ static void *run(void *arg)
 
 int main(int argc, char **argv)
 {
-	int threads = argc == 4 ? atoi(argv[2]) : 0;
+	int threads = argc == 4 || argc == 5 ? atoi(argv[2]) : 0;
 	struct rlimit files;
 	if (threads < 1 || threads > 64) {
-		fprintf(stderr, "usage: cserver PORT THREADS POLICY-FILE\n");
+		fprintf(stderr, "usage: cserver PORT THREADS POLICY-FILE [ADDRESS]\n");
 		return 2;
 	}
 	FILE *f = fopen(argv[3], "rb");
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
 	answer_len = fread(answer, 1, sizeof answer - 1, f) + 1; /* and the NUL */
 	fclose(f);
 	address.sin_port = htons((uint16_t)atoi(argv[1]));
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (inet_pton(AF_INET, argc == 5 ? argv[4] : "127.0.0.1", &address.sin_addr) != 1) die(argv[4]);
 	signal(SIGPIPE, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &files)) die("getrlimit");
 	files.rlim_cur = files.rlim_max;

@@ -66,23 +66,24 @@ func (q *queue) remove(slot int32) {
 
 // generator is one run. It is not for concurrent use.
 type generator struct {
-	plan    tally.Plan
-	report  tally.Report
-	epoll   int
-	conns   []conn
-	free    []int32
-	limits  queue // by limit: every connection that runs
-	later   queue // by act: requests and bytes that wait for their time
-	away    queue // by act: held connections that were closed, and come back
-	live    int64 // connections that run
-	begun   int64
-	source  uint32 // counts the source addresses round
-	events  [batch]unix.EpollEvent
-	buf     []byte
-	server  unix.RawSockaddrInet4
-	start   time.Time
-	endAt   int64 // nanoseconds after start
-	restart bool  // closed loop: a slot that ends begins again
+	plan     tally.Plan
+	report   tally.Report
+	epoll    int
+	conns    []conn
+	free     []int32
+	limits   queue // by limit: every connection that runs
+	later    queue // by act: requests and bytes that wait for their time
+	away     queue // by act: held connections that were closed, and come back
+	live     int64 // connections that run
+	begun    int64
+	source   uint32 // counts the source addresses round
+	events   [batch]unix.EpollEvent
+	buf      []byte
+	server   unix.RawSockaddrInet4
+	networks uint32 // the first byte of source addresses, in its place
+	start    time.Time
+	endAt    int64 // nanoseconds after start
+	restart  bool  // closed loop: a slot that ends begins again
 }
 
 func newGenerator(p tally.Plan) (*generator, error) {
@@ -111,7 +112,10 @@ func newGenerator(p tally.Plan) (*generator, error) {
 	g.limits = queue{g, 0, none, none}
 	g.later = queue{g, 1, none, none}
 	g.away = queue{g, 2, none, none}
-	g.server = address(127<<24|1, p.Port)
+	g.server, g.networks = address(127<<24|1, p.Port), 127<<24
+	if p.Server != [4]byte{} {
+		g.server.Addr, g.networks = p.Server, 10<<24
+	}
 	g.report.Latency = tally.NewHistogram()
 	g.start = time.Now()
 	g.endAt = int64(p.Duration)
@@ -131,11 +135,11 @@ func address(ip uint32, port int) unix.RawSockaddrInet4 {
 	}
 }
 
-// nextSource is 127.Network.x.y, each in turn.
+// nextSource is the next address of the plan's network, each in turn.
 func (g *generator) nextSource() unix.RawSockaddrInet4 {
 	n := g.source % uint32(g.plan.Sources)
 	g.source++
-	return address(127<<24|uint32(g.plan.Network)<<16|(n/250)<<8|(n%250+1), 0)
+	return address(g.networks|uint32(g.plan.Network)<<16|(n/250)<<8|(n%250+1), 0)
 }
 
 // socket makes a descriptor whose connect to the server is under way.

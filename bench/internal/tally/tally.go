@@ -32,7 +32,8 @@ const (
 // Plan says what one load generator does. Durations are nanoseconds in JSON.
 type Plan struct {
 	Mode        Mode
-	Port        int           // of the server, on 127.0.0.1
+	Server      [4]byte       // the server's IPv4 address; the zero value: 127.0.0.1
+	Port        int           // of the server
 	Answer      []byte        // expected, to the byte
 	Duration    time.Duration // for how long new connections are begun; Hold: at most
 	Timeout     time.Duration // for a whole exchange
@@ -41,7 +42,7 @@ type Plan struct {
 	Late        time.Duration // the request follows so long after the connect; 0 with it
 	Every       time.Duration // Hold: a byte after every such time; 0 never
 	Return      time.Duration // Hold: a connection that was closed comes back after so long; 0 never
-	Network     int           // 1 to 250: source addresses are taken from 127.Network.0.0/16
+	Network     int           // 1 to 250: source addresses are taken from 127.Network.0.0/16, or from 10.Network.0.0/16 with a Server
 	Sources     int           // how many source addresses, at most 60,000
 	Most        int64         // bound on the number of connections; 0 means 50 million
 }

@@ -185,18 +185,17 @@ OUTLINE __u32 connected(const struct packet *p, int v6)
 	return state == TCP_LISTEN ? 0 : state;
 }
 
-/* place returns where the client is remembered, if it is: there is one place
- * for it, which it may share with others. It is written without a lock; two
- * processors that write to one place at once make a client that does not
- * exist, and what is sent to that is thrown away. */
-INLINE struct waiting *place(const struct packet *p)
+/* places returns the first of the places in which the client may be remembered,
+ * PLACES in a row that it shares with others. They are written without a lock;
+ * two processors that write to one at once make a client that does not exist,
+ * and what is sent to that is thrown away. */
+INLINE __u32 places(const struct packet *p)
 {
 	__u32 h = p->client[0] ^ p->client[1] ^ p->client[2] ^ p->client[3] ^ p->client_port << 16 ^ p->door.port;
 
 	h = (h ^ p->door.addr[3]) * 0x9e3779b1;
 	h = (h ^ h >> 15) * 0x85ebca6b;
-	h = (h ^ h >> 13) % WAITING;
-	return map_lookup(&waits, &h);
+	return (h ^ h >> 13) % WAITING & ~(PLACES - 1);
 }
 
 INLINE int is_its(const struct waiting *w, const struct packet *p)
@@ -206,14 +205,46 @@ INLINE int is_its(const struct waiting *w, const struct packet *p)
 	       w->local_port == p->door.port;
 }
 
+/* remembered returns where the client is remembered, or NULL. */
+OUTLINE struct waiting *remembered(const struct packet *p)
+{
+	__u32 first = places(p);
+
+#pragma unroll
+	for (int i = 0; i < PLACES; i++) {
+		__u32 at = first + i;
+		struct waiting *w = map_lookup(&waits, &at);
+
+		if (w && is_its(w, p))
+			return w;
+	}
+	return 0;
+}
+
+/* vacant returns a place that nobody needs any more, or NULL. */
+OUTLINE struct waiting *vacant(const struct packet *p, __u64 now)
+{
+	__u32 first = places(p);
+
+#pragma unroll
+	for (int i = 0; i < PLACES; i++) {
+		__u32 at = first + i;
+		struct waiting *w = map_lookup(&waits, &at);
+
+		if (w && (w->state == FREE || now - w->since >= (w->state == HANDED ? HANDED_FOR : SILENT_FOR)))
+			return w;
+	}
+	return 0;
+}
+
 OUTLINE void remember(const struct packet *p, __u32 state)
 {
-	struct waiting *w = place(p);
 	__u64 now = ktime_coarse();
+	struct waiting *w = remembered(p);
 
 	if (!w)
-		return;
-	if (w->state != FREE && !is_its(w, p) && now - w->since < (w->state == HANDED ? HANDED_FOR : SILENT_FOR)) {
+		w = vacant(p, now);
+	if (!w) {
 		p->counted->forgotten++;
 		return;
 	}
@@ -231,17 +262,17 @@ OUTLINE void remember(const struct packet *p, __u32 state)
 
 OUTLINE void forget(const struct packet *p)
 {
-	struct waiting *w = place(p);
+	struct waiting *w = remembered(p);
 
-	if (w && is_its(w, p))
+	if (w)
 		w->state = FREE;
 }
 
 OUTLINE int was_handed(const struct packet *p)
 {
-	struct waiting *w = place(p);
+	struct waiting *w = remembered(p);
 
-	return w && is_its(w, p) && w->state == HANDED && ktime_coarse() - w->since < HANDED_FOR;
+	return w && w->state == HANDED && ktime_coarse() - w->since < HANDED_FOR;
 }
 
 INLINE int pass(const struct packet *p)
@@ -436,9 +467,9 @@ INLINE int asked(const struct packet *p, int v6)
  * what comes before was lost, or was overtaken. */
 OUTLINE int is_later(const struct packet *p)
 {
-	struct waiting *w = place(p);
+	struct waiting *w = remembered(p);
 
-	return w && is_its(w, p) && w->state == SILENT && w->seq != p->seq;
+	return w && w->state == SILENT && w->seq != p->seq;
 }
 
 /* began serves other bytes: they are the kernel's, and so is their connection

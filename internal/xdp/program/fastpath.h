@@ -14,6 +14,8 @@
 #define MAX_LISTENERS 64 /* listening sockets that are counted apart */
 #define WAITING 16384    /* clients that can be remembered as silent; a power of two */
 
+#define PLACES 4         /* where each of them may stand: of a row; a power of two */
+
 /* door is an address and port of this machine that is answered for. IPv4
  * addresses are mapped into IPv6. All of it in network byte order. */
 struct door {
