@@ -107,55 +107,80 @@ func (p *program) greet(t *testing.T, x pair, options []byte, tags ...uint16) ui
 	return got.seq
 }
 
+// inOneMinute plays a connection and reports what was wrong with it; once more
+// where the minute has turned meanwhile, with which cookies change.
+func (p *program) inOneMinute(t *testing.T, x pair, options []byte, tags []uint16, play func(cookie uint32, wrong func(format string, args ...any))) {
+	t.Helper()
+	for {
+		cookie := p.greet(t, x, options, tags...)
+		var all []string
+		play(cookie, func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) })
+		if len(all) == 0 {
+			return
+		}
+		if p.greet(t, x, options, tags...) == cookie {
+			t.Error(strings.Join(all, "\n"))
+			return
+		}
+	}
+}
+
 // TestExchange plays whole exchanges, packet by packet.
 func TestExchange(t *testing.T) {
 	p := newProgram(t)
 	for _, x := range pairs {
 		for _, n := range []int{MinAnswer, 200, 201, 536, 537, 1220, 1221, 1300, 1440, MaxAnswer} {
 			for _, tags := range [][]uint16{nil, {7}, {100, 7}} {
-				t.Run(fmt.Sprint(x.door.Addr(), n, tags), func(t *testing.T) {
-					answer := answerOf(n)
-					p.set(t, Door{Local: x.door, Tags: AnyTags, Listener: 3, Answer: answer})
-					before := p.count(t, 3)
-					cookie := p.greet(t, x, linuxOptions, tags...)
-					send := func(s segment) (uint32, segment) {
-						s.from, s.to, s.tags = x.client, x.door, tags
-						return p.run(t, s)
-					}
-					if verdict, _ := send(segment{seq: isn + 1, ack: cookie + 1, flags: ack}); verdict != drop {
-						t.Errorf("the handshake's end: %d", verdict)
-					}
-					request := segment{seq: isn + 1, ack: cookie + 1, flags: ack | psh, data: []byte(policy.Request)}
-					if n > 1220 && x.door.Addr().Is6() {
-						if verdict, _ := send(request); verdict != pass {
-							t.Errorf("an answer that IPv6 may not carry: %d", verdict)
-						}
-						return
-					}
-					for range 2 { // the second time as if the answer had been lost
-						verdict, got := send(request)
-						if verdict != tx || !bytes.Equal(got.data, answer) || got.flags != ack|psh|fin || got.seq != cookie+1 || got.ack != isn+24 || got.padding != 0 || got.hops != 64 {
-							t.Fatalf("the request: %d, %+v", verdict, got)
-						}
-					}
-					over := segment{seq: isn + 24, ack: cookie + 2 + uint32(n), flags: ack}
-					if verdict, _ := send(over); verdict != drop {
-						t.Errorf("the answer's acknowledgement: %d", verdict)
-					}
-					over.flags = ack | fin
-					for range 2 {
-						verdict, got := send(over)
-						if verdict != tx || got.flags != ack || got.seq != cookie+2+uint32(n) || got.ack != isn+25 || len(got.data) != 0 {
-							t.Errorf("the client's end: %d, %+v", verdict, got)
-						}
-					}
-					want := Counters{SYNs: 1, Opened: 1, Answered: 2, Dropped: 1, Finished: 2}
-					if got := p.count(t, 3).Since(before); got != want {
-						t.Errorf("counted %+v, want %+v", got, want)
-					}
+				p.set(t, Door{Local: x.door, Tags: AnyTags, Listener: 3, Answer: answerOf(n)})
+				p.inOneMinute(t, x, linuxOptions, tags, func(cookie uint32, wrong func(string, ...any)) {
+					p.exchange(t, x, tags, answerOf(n), cookie, func(format string, args ...any) {
+						wrong("%v, %d bytes, tags %v: %s", x.door, n, tags, fmt.Sprintf(format, args...))
+					})
 				})
 			}
 		}
+	}
+}
+
+// exchange plays one exchange after its SYN.
+func (p *program) exchange(t *testing.T, x pair, tags []uint16, answer []byte, cookie uint32, wrong func(string, ...any)) {
+	t.Helper()
+	n := uint32(len(answer))
+	before := p.count(t, 3)
+	send := func(s segment) (uint32, segment) {
+		s.from, s.to, s.tags = x.client, x.door, tags
+		return p.run(t, s)
+	}
+	if verdict, _ := send(segment{seq: isn + 1, ack: cookie + 1, flags: ack}); verdict != drop {
+		wrong("the handshake's end: %d", verdict)
+	}
+	request := segment{seq: isn + 1, ack: cookie + 1, flags: ack | psh, data: []byte(policy.Request)}
+	if n > 1220 && x.door.Addr().Is6() {
+		if verdict, _ := send(request); verdict != pass {
+			wrong("an answer that IPv6 may not carry: %d", verdict)
+		}
+		return
+	}
+	for range 2 { // the second time as if the answer had been lost
+		verdict, got := send(request)
+		if verdict != tx || !bytes.Equal(got.data, answer) || got.flags != ack|psh|fin || got.seq != cookie+1 || got.ack != isn+24 || got.padding != 0 || got.hops != 64 {
+			wrong("the request: %d, %+v", verdict, got)
+		}
+	}
+	over := segment{seq: isn + 24, ack: cookie + 2 + n, flags: ack}
+	if verdict, _ := send(over); verdict != drop {
+		wrong("the answer's acknowledgement: %d", verdict)
+	}
+	over.flags = ack | fin
+	for range 2 {
+		verdict, got := send(over)
+		if verdict != tx || got.flags != ack || got.seq != cookie+2+n || got.ack != isn+25 || len(got.data) != 0 {
+			wrong("the client's end: %d, %+v", verdict, got)
+		}
+	}
+	want := Counters{Opened: 1, Answered: 2, Dropped: 1, Finished: 2}
+	if got := p.count(t, 3).Since(before); got != want {
+		wrong("counted %+v, want %+v", got, want)
 	}
 }
 
@@ -307,7 +332,15 @@ func TestPassedOn(t *testing.T) {
 	vlan := netip.MustParseAddrPort("10.84.3.7:843")
 	p.set(t, Door{Local: x.door, Tags: 0, Answer: answerOf(400)}, Door{Local: vlan, Tags: 7, Answer: answerOf(400)},
 		Door{Local: other, Tags: AnyTags, Answer: answerOf(MaxAnswer + 1)})
-	cookie := p.greet(t, x, linuxOptions)
+	p.inOneMinute(t, x, linuxOptions, nil, func(cookie uint32, wrong func(string, ...any)) { p.passes(t, x, other, vlan, cookie, wrong) })
+	if verdict, _ := p.run(t, segment{from: x.client, to: vlan, seq: isn, flags: syn, tags: []uint16{7}}); verdict != tx {
+		t.Errorf("a VLAN's own address with its tag: %d", verdict)
+	}
+}
+
+// passes gives it segments of which none is the fast path's.
+func (p *program) passes(t *testing.T, x pair, other, vlan netip.AddrPort, cookie uint32, wrong func(string, ...any)) {
+	t.Helper()
 	good := segment{from: x.client, to: x.door, seq: isn + 1, ack: cookie + 1, flags: ack | psh}
 	with := func(f func(*segment)) segment {
 		s := good
@@ -339,16 +372,63 @@ func TestPassedOn(t *testing.T) {
 		"an end, no request": with(func(s *segment) { s.data = nil; s.flags = ack | fin }),
 	} {
 		if verdict, _ := p.run(t, s); verdict != pass {
-			t.Errorf("%s: %d", name, verdict)
+			wrong("%s: %d", name, verdict)
 		}
-	}
-	if verdict, _ := p.run(t, segment{from: x.client, to: vlan, seq: isn, flags: syn, tags: []uint16{7}}); verdict != tx {
-		t.Errorf("a VLAN's own address with its tag: %d", verdict)
 	}
 	for n := 14; n < len(good.frame()); n++ { // cut off anywhere
 		s := with(func(s *segment) { s.dst, s.src = ownMAC, clientMAC })
 		if verdict, _ := p.give(t, s.frame()[:n]); verdict != pass {
-			t.Errorf("the first %d bytes of a frame: %d", n, verdict)
+			wrong("the first %d bytes of a frame: %d", n, verdict)
+		}
+	}
+}
+
+// TestBeginsInTheMiddle sends the second part of a cut request before the
+// first: it may not be taken for the first, which the cookie would allow.
+func TestBeginsInTheMiddle(t *testing.T) {
+	p := newProgram(t)
+	port := uint16(5000)
+	for _, x := range pairs {
+		p.set(t, Door{Local: x.door, Tags: AnyTags, Answer: answerOf(300)})
+		for _, mss := range []uint16{0, 1300, 1440, 1460} {
+			if x.door.Addr().Is6() && mss == 1300 {
+				mss = 1420 // IPv6 has other steps
+			}
+			for _, cut := range []uint32{1, 3, 4} {
+				for _, known := range []bool{false, true} {
+					port++
+					x.client = netip.AddrPortFrom(x.client.Addr(), port)
+					var options []byte
+					if mss > 0 {
+						options = []byte{2, 4, byte(mss >> 8), byte(mss)}
+					}
+					cookie := p.greet(t, x, options)
+					send := func(from uint32, data string) uint32 {
+						flags := byte(ack)
+						if data != "" {
+							flags |= psh
+						}
+						verdict, _ := p.run(t, segment{from: x.client, to: x.door, seq: isn + 1 + from, ack: cookie + 1, flags: flags, data: []byte(data)})
+						return verdict
+					}
+					if known {
+						send(0, "")
+					}
+					first, rest := policy.Request[:cut], policy.Request[cut:]
+					if send(cut, rest) == pass || send(cut, rest) == pass {
+						t.Errorf("%v, mss %d, known %v: bytes from %d on went to the kernel first", x.door, mss, known, cut)
+					}
+					for end := time.Now().Add(time.Minute); send(0, first) != pass; { // some must say it twice
+						if time.Now().After(end) {
+							t.Fatalf("%v, mss %d, known %v: the first %d bytes never went to the kernel", x.door, mss, known, cut)
+						}
+						time.Sleep(time.Millisecond)
+					}
+					if send(cut, rest) != pass {
+						t.Errorf("%v, mss %d, known %v: the bytes from %d on did not follow", x.door, mss, known, cut)
+					}
+				}
+			}
 		}
 	}
 }

@@ -45,6 +45,10 @@
 #define HANDED_FOR 2000000000ULL
 #define SILENT_FOR 60000000000ULL
 
+/* No client says anything again earlier, because it has had no answer: RFC 6298
+ * has one second, Linux 200 ms. */
+#define REPEATED_AFTER 150000000ULL
+
 /* The compiler may not guess what x was before. */
 #define OPAQUE(x) asm volatile("" : "+r"(x))
 
@@ -116,26 +120,46 @@ OUTLINE int proven(const struct packet *p, int v6, __u32 seq, __u32 ack)
 	}
 }
 
+/* said is a SYN as far as a cookie depends on it. */
+struct said {
+	struct tcphdr th;
+	__u8 kind, len;
+	__u16 mss;
+};
+
+INLINE void say(struct said *syn, const struct packet *p, __u32 seq, __u16 mss)
+{
+	syn->th.source = p->client_port;
+	syn->th.dest = p->door.port;
+	syn->th.seq = swap32(seq);
+	syn->th.doff = (TCP_LEN + MSS_LEN) / 4 << 4;
+	syn->kind = 2;
+	syn->len = MSS_LEN;
+	syn->mss = swap16(mss);
+}
+
 /* cookie4 returns the cookie of this minute for a client that says mss. */
 OUTLINE __s64 cookie4(const struct packet *p, __u32 seq, __u16 mss)
 {
-	struct {
-		struct tcphdr th;
-		__u8 kind, len;
-		__u16 mss;
-	} syn = {};
+	struct said syn = {};
 	struct iphdr ip = {};
 
 	ip.saddr = p->client[3];
 	ip.daddr = p->door.addr[3];
-	syn.th.source = p->client_port;
-	syn.th.dest = p->door.port;
-	syn.th.seq = swap32(seq);
-	syn.th.doff = (TCP_LEN + MSS_LEN) / 4 << 4;
-	syn.kind = 2;
-	syn.len = MSS_LEN;
-	syn.mss = swap16(mss);
+	say(&syn, p, seq, mss);
 	return gen_cookie4(&ip, &syn.th, sizeof(syn));
+}
+
+/* cookie6 does the same for IPv6. */
+OUTLINE __s64 cookie6(const struct packet *p, __u32 seq, __u16 mss)
+{
+	struct said syn = {};
+	struct ipv6hdr ip = {};
+
+	__builtin_memcpy(ip.saddr, p->client, 16);
+	__builtin_memcpy(ip.daddr, p->door.addr, 16);
+	say(&syn, p, seq, mss);
+	return gen_cookie6(&ip, &syn.th, sizeof(syn));
 }
 
 /* bears tells whether a proven client takes a segment of len bytes. What it
@@ -463,34 +487,61 @@ INLINE int asked(const struct packet *p, int v6)
 	return refuse(p);
 }
 
-/* is_later tells whether a client that was silent so far begins in the middle:
- * what comes before was lost, or was overtaken. */
-OUTLINE int is_later(const struct packet *p)
+/* begins tells whether the bytes of a proven client that come first are its
+ * first ones. Its cookie does not tell: up to three bytes further on it fits as
+ * well, only as that of a client with smaller segments. Whoever says that it
+ * takes the usual ones can be told, and so can who was seen before. Anybody
+ * else has to repeat itself, and that begins with the first byte that nobody
+ * has acknowledged. */
+OUTLINE int begins(const struct packet *p, int v6)
 {
-	struct waiting *w = remembered(p);
+	__u32 cookie = p->ack - 1, seq = p->seq - 1;
+	__u64 now = ktime_coarse();
+	struct waiting *w;
+	__s32 after;
 
-	return w && w->state == SILENT && w->seq != p->seq;
+	if (v6 ? (__u32)cookie6(p, seq, 1440) == cookie : (__u32)cookie4(p, seq, 1460) == cookie)
+		return 1;
+	w = remembered(p);
+	if (!w) {
+		remember(p, SUSPECT);
+		return 0;
+	}
+	after = p->seq - w->seq;
+	if (w->state != SUSPECT)
+		return w->state == HANDED || after <= 0;
+	if (after < 0) {
+		w->seq = p->seq;
+		w->since = now;
+	}
+	return after == 0 && now - w->since >= REPEATED_AFTER;
 }
 
 /* began serves other bytes: they are the kernel's, and so is their connection
  * from then on. What comes before its beginning does not go there: the kernel
- * would reset it, or, up to three bytes from the beginning, take it for that:
- * the cookie does not tell. The client sends it again. */
+ * would reset it, or take it for the beginning. The client sends it again. */
 INLINE int began(const struct packet *p, int v6)
 {
 	if (connected(p, v6))
 		return pass(p);
-	if (is_later(p)) {
+	if (!proven(p, v6, p->seq, p->ack))
+		return was_handed(p) ? pass(p) : refuse(p); /* its beginning is on the way to the kernel */
+	if (!begins(p, v6)) {
 		p->counted->dropped++;
 		return XDP_DROP;
 	}
-	if (proven(p, v6, p->seq, p->ack)) {
-		remember(p, HANDED);
-		return pass(p);
-	}
-	if (was_handed(p))
-		return pass(p); /* on the way there */
-	return refuse(p);
+	remember(p, HANDED);
+	return pass(p);
+}
+
+/* listen remembers a client as silent, unless it is known to have spoken. */
+OUTLINE void listen(const struct packet *p)
+{
+	struct waiting *w = remembered(p);
+
+	if (!w || ktime_coarse() - w->since >= HANDED_FOR ||
+	    (w->state != HANDED && (__s32)(p->seq - w->seq) <= 0))
+		remember(p, SILENT);
 }
 
 /* acked serves an acknowledgement without a byte. */
@@ -498,7 +549,7 @@ INLINE int acked(const struct packet *p, int v6)
 {
 	if (proven(p, v6, p->seq, p->ack)) {
 		p->counted->opened++;
-		remember(p, SILENT);
+		listen(p);
 		return XDP_DROP;
 	}
 	__u32 state = connected(p, v6);

@@ -56,7 +56,7 @@ struct counted {
 };
 
 /* waiting is a client that has completed its handshake and said nothing yet,
- * or whose first bytes were handed to the kernel. */
+ * or whose first bytes were handed to the kernel, or may have been lost. */
 struct waiting {
 	__u32 client[4]; /* addresses and ports as in a door */
 	__u32 local[4];
@@ -70,7 +70,7 @@ struct waiting {
 	__u64 since; /* by CLOCK_MONOTONIC, in ns, coarse */
 };
 
-enum { FREE, SILENT, HANDED };
+enum { FREE, SILENT, HANDED, SUSPECT };
 
 /* stranger is the last packet that was refused. */
 struct stranger {
