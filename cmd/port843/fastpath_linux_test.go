@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -241,6 +242,39 @@ func TestFastPathRefused(t *testing.T) {
 	}
 	if line := generic.logged(t, "fast path"); line["mode"] != "generic" || packets(t, generic).Answered < 6 {
 		t.Errorf("%v, %+v", line, packets(t, generic))
+	}
+}
+
+// TestFastPathPrivileges starts it as an ordinary user with the capabilities
+// that the hint names: with them it runs, and gives them up; without any one of
+// them it says so.
+func TestFastPathPrivileges(t *testing.T) {
+	n := network(t)
+	if n == nil {
+		return
+	}
+	need.Tool(t, "setpriv")
+	program := binary(t)
+	all := []string{"bpf", "perfmon", "net_admin", "net_raw"}
+	with := func(caps []string) *exec.Cmd {
+		sets := "-all,+" + strings.Join(caps, ",+")
+		return inServer(n, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps="+sets, "--ambient-caps="+sets,
+			program, "serve", "--log", "json", "--listen", "10843", "--deny-all", "--fastpath", xdptest.Server)
+	}
+	for i := range all {
+		less := slices.Delete(slices.Clone(all), i, i+1)
+		out, err := with(less).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), xdp.ErrPermission.Error()) || !strings.Contains(string(out), "CAP_"+strings.ToUpper(all[i])) {
+			t.Errorf("with %v: %v\n%s", less, err, out)
+		}
+	}
+	s := startCommand(t, with(all))
+	s.logged(t, "serving")
+	if status := processStatus(t, s.cmd.Process.Pid); strings.Trim(status["CapEff"]+status["CapPrm"]+status["CapAmb"], "0") != "" {
+		t.Errorf("it keeps CapEff %s, CapPrm %s, CapAmb %s", status["CapEff"], status["CapPrm"], status["CapAmb"])
+	}
+	if got := ask(t, xdptest.Server4+":10843"); !strings.Contains(got, "cross-domain-policy") {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -48,8 +48,8 @@
 // # Limits
 //
 // It needs Linux 6.0 (the helpers for cookies), a little-endian machine,
-// CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW to open, and net.ipv4.tcp_syncookies=2
-// all the time. An answer may have 1,460 bytes, 1,220 for clients over IPv6; on
+// CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW to open, and
+// net.ipv4.tcp_syncookies=2 all the time. An answer may have 1,460 bytes, 1,220 for clients over IPv6; on
 // a veth about 230, for there is hardly any room in its packets.
 //
 // # The program

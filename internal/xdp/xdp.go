@@ -72,7 +72,7 @@ func Hint(err error) string {
 	case errors.Is(err, ErrSystem), errors.Is(err, ErrKernel):
 		return "serve without --fastpath: the sockets answer the same"
 	case errors.Is(err, ErrPermission):
-		return "start it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; they are given up once the program is there"
+		return "start it as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW; they are given up once the program is there"
 	case errors.Is(err, ErrCookies):
 		return "sysctl -w net.ipv4.tcp_syncookies=2, and a line for it in /etc/sysctl.d: the kernel must take our cookies for its own"
 	case errors.Is(err, ErrInterface):
