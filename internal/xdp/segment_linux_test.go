@@ -29,19 +29,18 @@ var ownMAC, clientMAC = net.HardwareAddr{2, 8, 4, 3, 0, 1}, net.HardwareAddr{2, 
 
 // segment is a TCP segment in a frame, as tests write and read it.
 type segment struct {
-	dst, src   net.HardwareAddr
-	tags       []uint16 // VLAN ids, the outer one first
-	from, to   netip.AddrPort
-	seq, ack   uint32
-	flags      byte
-	options    []byte
-	data       []byte
-	fragment   uint16 // of an IPv4 header
-	ipOptions  bool
-	hops       byte
-	padding    int // behind the packet, in the frame
-	window     uint16
-	corruptSum bool
+	dst, src  net.HardwareAddr
+	tags      []uint16 // VLAN ids, the outer one first
+	from, to  netip.AddrPort
+	seq, ack  uint32
+	flags     byte
+	options   []byte
+	data      []byte
+	fragment  uint16 // of an IPv4 header
+	ipOptions bool
+	hops      byte
+	padding   int // behind the packet, in the frame
+	window    uint16
 }
 
 // frame writes it.

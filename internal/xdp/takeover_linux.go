@@ -182,8 +182,16 @@ func (p *Path) recall() error {
 	}
 	for page := range uint32(MaxDoors) {
 		if !taken[page] {
-			p.resting = append(p.resting, page) // one of them may have been free'd just now
+			p.free = append(p.free, page)
 		}
 	}
-	return each.Err()
+	if err := each.Err(); err != nil {
+		return fmt.Errorf("the doors: %w", err)
+	}
+	// One of them may have been let go just now. The kernel returns from this,
+	// which changes nothing, when no packet has it any more.
+	if err := p.maps.Books.Put(uint32(0), p.book(p.active)); err != nil {
+		return fmt.Errorf("the book: %w", err)
+	}
+	return nil
 }

@@ -9,66 +9,7 @@
 // (include/linux/license.h), and "Apache-2.0", that of everything else here,
 // is not on its list.
 
-#include "fastpath.h"
-
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_PSH 0x08
-#define TCP_ACK 0x10
-#define TCP_URG 0x20
-
-#define ETH_VLAN 0x8100
-#define ETH_QINQ 0x88a8
-#define ETH_IPV4 0x0800
-#define ETH_IPV6 0x86dd
-
-#define TCP_LEN 20
-#define MSS_LEN 4       /* the option that a SYN-ACK carries */
-#define MAX_TCP 60      /* a header with all options that fit */
-#define REQUEST_LEN 23  /* "<policy-file-request/>" and its NUL */
-#define ETH_LEAST 60    /* a shorter frame must not be made */
-#define MAX_HEADERS (32 + 40 + TCP_LEN) /* 82, and what level3 could be for all the verifier knows */
-#define WINDOW 65535    /* before the kernel takes a connection over, and then it says its own */
-#define HOP_LIMIT 64
-
-/* Any client may be sent as much in a segment, whatever it said of its own
- * limit: the least of the kernel's table for cookies (net/ipv4/syncookies.c),
- * and for IPv6 what fits the least MTU, since nobody is there whom a router
- * could tell that a packet was too big. */
-#define LEAST_MSS4 536
-#define LEAST_MSS6 1220
-
-/* How long a client whose first bytes were handed to the kernel may need for
- * its next ones, and a silent one to be sent away by the loader. Then its place
- * is anybody's. */
-#define HANDED_FOR 2000000000ULL
-#define SILENT_FOR 60000000000ULL
-
-/* No client says anything again earlier, because it has had no answer: RFC 6298
- * has one second, Linux 200 ms. */
-#define REPEATED_AFTER 150000000ULL
-
-/* The compiler may not guess what x was before. */
-#define OPAQUE(x) asm volatile("" : "+r"(x))
-
-/* packet is what was found out about the one in work. It is all scalars, so
- * that it stays valid when the packet is moved. */
-struct packet {
-	struct xdp_md *ctx;
-	__u32 l3;      /* where the IP header begins */
-	__u32 frame;   /* bytes in the frame */
-	__u32 payload; /* bytes behind the TCP header */
-	__u32 head;    /* bytes of the TCP header */
-	__u32 seq, ack;
-	__u8 flags;
-	struct door door;
-	__u32 client[4];
-	__u16 client_port;
-	__u32 listener;
-	struct answer *answer;
-	struct counted *counted;
-};
+#include "waiting.h"
 
 /* level3 returns where the IP header begins, 14, 18 or 22, as the verifier
  * believes it: it does not follow a number through memory. */
@@ -93,92 +34,6 @@ INLINE __u16 fold(__u64 sum)
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum;
-}
-
-/* proven tells whether the client at the other end has been sent, by us or by
- * the kernel, a cookie that fits these numbers: its address is not forged. */
-OUTLINE int proven(const struct packet *p, int v6, __u32 seq, __u32 ack)
-{
-	struct tcphdr th = {};
-
-	th.source = p->client_port;
-	th.dest = p->door.port;
-	th.seq = swap32(seq);
-	th.ack_seq = swap32(ack);
-	if (v6) {
-		struct ipv6hdr ip = {};
-
-		__builtin_memcpy(ip.saddr, p->client, 16);
-		__builtin_memcpy(ip.daddr, p->door.addr, 16);
-		return check_cookie6(&ip, &th) == 0;
-	} else {
-		struct iphdr ip = {};
-
-		ip.saddr = p->client[3];
-		ip.daddr = p->door.addr[3];
-		return check_cookie4(&ip, &th) == 0;
-	}
-}
-
-/* said is a SYN as far as a cookie depends on it. */
-struct said {
-	struct tcphdr th;
-	__u8 kind, len;
-	__u16 mss;
-};
-
-INLINE void say(struct said *syn, const struct packet *p, __u32 seq, __u16 mss)
-{
-	syn->th.source = p->client_port;
-	syn->th.dest = p->door.port;
-	syn->th.seq = swap32(seq);
-	syn->th.doff = (TCP_LEN + MSS_LEN) / 4 << 4;
-	syn->kind = 2;
-	syn->len = MSS_LEN;
-	syn->mss = swap16(mss);
-}
-
-/* cookie4 returns the cookie of this minute for a client that says mss. */
-OUTLINE __s64 cookie4(const struct packet *p, __u32 seq, __u16 mss)
-{
-	struct said syn = {};
-	struct iphdr ip = {};
-
-	ip.saddr = p->client[3];
-	ip.daddr = p->door.addr[3];
-	say(&syn, p, seq, mss);
-	return gen_cookie4(&ip, &syn.th, sizeof(syn));
-}
-
-/* cookie6 does the same for IPv6. */
-OUTLINE __s64 cookie6(const struct packet *p, __u32 seq, __u16 mss)
-{
-	struct said syn = {};
-	struct ipv6hdr ip = {};
-
-	__builtin_memcpy(ip.saddr, p->client, 16);
-	__builtin_memcpy(ip.daddr, p->door.addr, 16);
-	say(&syn, p, seq, mss);
-	return gen_cookie6(&ip, &syn.th, sizeof(syn));
-}
-
-/* bears tells whether a proven client takes a segment of len bytes. What it
- * said in its SYN stands in its cookie, in four steps, and can be had again by
- * making the cookie anew. Around the turn of a minute that fails, and the
- * request is the kernel's. */
-INLINE int bears(const struct packet *p, int v6, __u32 len)
-{
-	if (v6)
-		return len <= LEAST_MSS6;
-	if (len <= LEAST_MSS4)
-		return 1;
-	__u32 cookie = p->ack - 1, seq = p->seq - 1;
-
-	if ((__u32)cookie4(p, seq, 1460) == cookie)
-		return 1;
-	if (len <= 1440 && (__u32)cookie4(p, seq, 1440) == cookie)
-		return 1;
-	return len <= 1300 && (__u32)cookie4(p, seq, 1300) == cookie;
 }
 
 /* connected returns what the kernel knows of the connection: the state of its
@@ -207,96 +62,6 @@ OUTLINE __u32 connected(const struct packet *p, int v6)
 	state = sk->state;
 	sk_release(sk);
 	return state == TCP_LISTEN ? 0 : state;
-}
-
-/* places returns the first of the places in which the client may be remembered,
- * PLACES in a row that it shares with others. They are written without a lock;
- * two processors that write to one at once make a client that does not exist,
- * and what is sent to that is thrown away. */
-INLINE __u32 places(const struct packet *p)
-{
-	__u32 h = p->client[0] ^ p->client[1] ^ p->client[2] ^ p->client[3] ^ p->client_port << 16 ^ p->door.port;
-
-	h = (h ^ p->door.addr[3]) * 0x9e3779b1;
-	h = (h ^ h >> 15) * 0x85ebca6b;
-	return (h ^ h >> 13) % WAITING & ~(PLACES - 1);
-}
-
-INLINE int is_its(const struct waiting *w, const struct packet *p)
-{
-	return w->state != FREE && w->client_port == p->client_port && w->client[3] == p->client[3] &&
-	       w->client[2] == p->client[2] && w->client[1] == p->client[1] && w->client[0] == p->client[0] &&
-	       w->local_port == p->door.port;
-}
-
-/* remembered returns where the client is remembered, or NULL. */
-OUTLINE struct waiting *remembered(const struct packet *p)
-{
-	__u32 first = places(p);
-
-#pragma unroll
-	for (int i = 0; i < PLACES; i++) {
-		__u32 at = first + i;
-		struct waiting *w = map_lookup(&waits, &at);
-
-		if (w && is_its(w, p))
-			return w;
-	}
-	return 0;
-}
-
-/* vacant returns a place that nobody needs any more, or NULL. */
-OUTLINE struct waiting *vacant(const struct packet *p, __u64 now)
-{
-	__u32 first = places(p);
-
-#pragma unroll
-	for (int i = 0; i < PLACES; i++) {
-		__u32 at = first + i;
-		struct waiting *w = map_lookup(&waits, &at);
-
-		if (w && (w->state == FREE || now - w->since >= (w->state == HANDED ? HANDED_FOR : SILENT_FOR)))
-			return w;
-	}
-	return 0;
-}
-
-OUTLINE void remember(const struct packet *p, __u32 state)
-{
-	__u64 now = ktime_coarse();
-	struct waiting *w = remembered(p);
-
-	if (!w)
-		w = vacant(p, now);
-	if (!w) {
-		p->counted->forgotten++;
-		return;
-	}
-	w->state = FREE; /* until it is whole */
-	__builtin_memcpy(w->client, p->client, 16);
-	__builtin_memcpy(w->local, p->door.addr, 16);
-	w->client_port = p->client_port;
-	w->local_port = p->door.port;
-	w->seq = p->seq;
-	w->ack = p->ack;
-	w->listener = p->listener;
-	w->since = now;
-	w->state = state;
-}
-
-OUTLINE void forget(const struct packet *p)
-{
-	struct waiting *w = remembered(p);
-
-	if (w)
-		w->state = FREE;
-}
-
-OUTLINE int was_handed(const struct packet *p)
-{
-	struct waiting *w = remembered(p);
-
-	return w && w->state == HANDED && ktime_coarse() - w->since < HANDED_FOR;
 }
 
 INLINE int pass(const struct packet *p)
@@ -487,36 +252,6 @@ INLINE int asked(const struct packet *p, int v6)
 	return refuse(p);
 }
 
-/* begins tells whether the bytes of a proven client that come first are its
- * first ones. Its cookie does not tell: up to three bytes further on it fits as
- * well, only as that of a client with smaller segments. Whoever says that it
- * takes the usual ones can be told, and so can who was seen before. Anybody
- * else has to repeat itself, and that begins with the first byte that nobody
- * has acknowledged. */
-OUTLINE int begins(const struct packet *p, int v6)
-{
-	__u32 cookie = p->ack - 1, seq = p->seq - 1;
-	__u64 now = ktime_coarse();
-	struct waiting *w;
-	__s32 after;
-
-	if (v6 ? (__u32)cookie6(p, seq, 1440) == cookie : (__u32)cookie4(p, seq, 1460) == cookie)
-		return 1;
-	w = remembered(p);
-	if (!w) {
-		remember(p, SUSPECT);
-		return 0;
-	}
-	after = p->seq - w->seq;
-	if (w->state != SUSPECT)
-		return w->state == HANDED || after <= 0;
-	if (after < 0) {
-		w->seq = p->seq;
-		w->since = now;
-	}
-	return after == 0 && now - w->since >= REPEATED_AFTER;
-}
-
 /* began serves other bytes: they are the kernel's, and so is their connection
  * from then on. What comes before its beginning does not go there: the kernel
  * would reset it, or take it for the beginning. The client sends it again. */
@@ -532,16 +267,6 @@ INLINE int began(const struct packet *p, int v6)
 	}
 	remember(p, HANDED);
 	return pass(p);
-}
-
-/* listen remembers a client as silent, unless it is known to have spoken. */
-OUTLINE void listen(const struct packet *p)
-{
-	struct waiting *w = remembered(p);
-
-	if (!w || ktime_coarse() - w->since >= HANDED_FOR ||
-	    (w->state != HANDED && (__s32)(p->seq - w->seq) <= 0))
-		remember(p, SILENT);
 }
 
 /* acked serves an acknowledgement without a byte. */
