@@ -74,36 +74,43 @@ func (p *Path) SendAway(deadline time.Duration) (ended [MaxListeners]uint64, err
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return ended, os.NewSyscallError("clock_gettime", err)
 	}
-	all, err := p.waiting()
+	rows, err := p.rows()
 	if err != nil {
 		return ended, err
 	}
-	for i := range all {
-		w := &all[i]
-		if w.State != silent || w.Since > uint64(now.Nano()) || time.Duration(uint64(now.Nano())-w.Since) < deadline {
+	for i := range rows {
+		due := false
+		for j := range rows[i].At {
+			w := &rows[i].At[j]
+			if rows[i].Mark[j] == 0 || w.State != silent || w.Since > uint64(now.Nano()) || time.Duration(uint64(now.Nano())-w.Since) < deadline {
+				continue
+			}
+			due, rows[i].Mark[j] = true, 0
+			if p.raw.reset(w.local(), w.client(), w.Ack, w.Seq) == nil && w.Listener < MaxListeners {
+				ended[w.Listener]++
+			}
+		}
+		if !due {
 			continue
 		}
-		// The place may be another's by now, who is then not remembered.
-		if err := p.maps.Waits.Put(uint32(i), mapWaiting{}); err != nil {
+		// A place may have become another's meanwhile, who is then forgotten.
+		if err := p.maps.Rows.Put(uint32(i), &rows[i]); err != nil {
 			return ended, fmt.Errorf("the silent: %w", err)
-		}
-		if p.raw.reset(w.local(), w.client(), w.Ack, w.Seq) == nil && w.Listener < MaxListeners {
-			ended[w.Listener]++
 		}
 	}
 	return ended, nil
 }
 
-// waiting reads the table of silent clients.
-func (p *Path) waiting() ([]mapWaiting, error) {
-	const atOnce = 1024
-	n := int(p.maps.Waits.MaxEntries())
-	all := make([]mapWaiting, 0, n)
+// rows reads the table of silent clients.
+func (p *Path) rows() ([]mapRow, error) {
+	const atOnce = 256
+	n := int(p.maps.Rows.MaxEntries())
+	all := make([]mapRow, 0, n)
 	var keys [atOnce]uint32
-	some := make([]mapWaiting, atOnce)
+	some := make([]mapRow, atOnce)
 	var cursor ebpf.MapBatchCursor
 	for len(all) < n {
-		got, err := p.maps.Waits.BatchLookup(&cursor, keys[:], some, nil)
+		got, err := p.maps.Rows.BatchLookup(&cursor, keys[:], some, nil)
 		all = append(all, some[:got]...)
 		if err != nil && len(all) < n {
 			return nil, fmt.Errorf("the silent: %w", err)

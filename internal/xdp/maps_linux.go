@@ -32,12 +32,16 @@ type mapWaiting struct {
 	Since                 uint64
 }
 
-// The states of a mapWaiting.
-const (
-	free = iota
-	silent
-	handed
-)
+// silent is the one state of a mapWaiting that matters here.
+const silent = 1
+
+// places are those of a mapRow.
+const places = 4
+
+type mapRow struct {
+	Mark [places]uint32 // 0: free
+	At   [places]mapWaiting
+}
 
 type mapStranger struct {
 	Client [16]byte

@@ -54,7 +54,7 @@ func TestLayouts(t *testing.T) {
 	}
 	for name, pair := range map[string][2]any{
 		"doors": {mapDoor{}, mapBehind{}}, "book_a": {uint32(0), mapAnswer{}}, "book_b": {uint32(0), mapAnswer{}},
-		"counters": {uint32(0), Counters{}}, "waits": {uint32(0), mapWaiting{}}, "strangers": {uint32(0), mapStranger{}},
+		"counters": {uint32(0), Counters{}}, "rows": {uint32(0), mapRow{}}, "strangers": {uint32(0), mapStranger{}},
 	} {
 		m := spec.Maps[name]
 		if m == nil {

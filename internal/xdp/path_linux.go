@@ -56,14 +56,14 @@ type maps struct {
 	BookA     *ebpf.Map `ebpf:"book_a"`
 	BookB     *ebpf.Map `ebpf:"book_b"`
 	Counters  *ebpf.Map `ebpf:"counters"`
-	Waits     *ebpf.Map `ebpf:"waits"`
+	Rows      *ebpf.Map `ebpf:"rows"`
 	Strangers *ebpf.Map `ebpf:"strangers"`
 }
 
 func (m *maps) all() map[string]**ebpf.Map {
 	return map[string]**ebpf.Map{
 		"doors": &m.Doors, "books": &m.Books, "book_a": &m.BookA, "book_b": &m.BookB,
-		"counters": &m.Counters, "waits": &m.Waits, "strangers": &m.Strangers,
+		"counters": &m.Counters, "rows": &m.Rows, "strangers": &m.Strangers,
 	}
 }
 

@@ -12,9 +12,9 @@
 #define MIN_ANSWER 32    /* or the ends of an exchange could be mistaken for each other (finish) */
 #define MAX_PAGES 1024   /* doors that can have answers */
 #define MAX_LISTENERS 64 /* listening sockets that are counted apart */
-#define WAITING 16384    /* clients that can be remembered as silent; a power of two */
+#define ROWS 4096        /* of clients that can be remembered as silent; a power of two */
 
-#define PLACES 4         /* where each of them may stand: of a row; a power of two */
+#define PLACES 4         /* in a row */
 
 /* door is an address and port of this machine that is answered for. IPv4
  * addresses are mapped into IPv6. All of it in network byte order. */
@@ -70,7 +70,15 @@ struct waiting {
 	__u64 since; /* by CLOCK_MONOTONIC, in ns, coarse */
 };
 
-enum { FREE, SILENT, HANDED, SUSPECT };
+enum { SILENT = 1, HANDED, SUSPECT };
+
+/* row is where a client may be remembered, in one of the places. The marks
+ * come first, so that a look at one cache line tells whether it is: 0 is free,
+ * another one is a hash of the client there. */
+struct row {
+	__u32 mark[PLACES];
+	struct waiting at[PLACES];
+};
 
 /* stranger is the last packet that was refused. */
 struct stranger {
@@ -112,10 +120,10 @@ struct {
 
 struct {
 	__uint(type, MAP_ARRAY);
-	__uint(max_entries, WAITING);
+	__uint(max_entries, ROWS);
 	__type(key, __u32);
-	__type(value, struct waiting);
-} waits SEC(".maps");
+	__type(value, struct row);
+} rows SEC(".maps");
 
 struct {
 	__uint(type, MAP_PERCPU_ARRAY);

@@ -18,87 +18,109 @@
  * has one second, Linux 200 ms. */
 #define REPEATED_AFTER 150000000ULL
 
-/* places returns the first of the places in which the client may be remembered,
- * PLACES in a row that it shares with others. They are written without a lock;
- * two processors that write to one at once make a client that does not exist,
- * and what is sent to that is thrown away. */
-INLINE __u32 places(const struct packet *p)
+/* mark_of returns the client's mark, by which it is told from others. Two in
+ * some thousand million share one: what is remembered of them is a courtesy,
+ * and where it is more, the addresses are compared. */
+INLINE __u32 mark_of(const struct packet *p)
 {
 	__u32 h = p->client[0] ^ p->client[1] ^ p->client[2] ^ p->client[3] ^ p->client_port << 16 ^ p->door.port;
 
 	h = (h ^ p->door.addr[3]) * 0x9e3779b1;
 	h = (h ^ h >> 15) * 0x85ebca6b;
-	return (h ^ h >> 13) % WAITING & ~(PLACES - 1);
+	h ^= h >> 13;
+	return h ? h : 1;
 }
 
-INLINE int is_its(const struct waiting *w, const struct packet *p)
+/* row_of returns the row in which the client may stand. It is written without a
+ * lock; two processors that write to one place at once make a client that does
+ * not exist, and what is sent to that is thrown away. */
+INLINE struct row *row_of(__u32 mark)
 {
-	return w->state != FREE && w->client_port == p->client_port && w->client[3] == p->client[3] &&
-	       w->client[2] == p->client[2] && w->client[1] == p->client[1] && w->client[0] == p->client[0] &&
-	       w->local_port == p->door.port;
+	__u32 at = mark % ROWS;
+
+	return map_lookup(&rows, &at);
 }
 
-/* remembered returns where the client is remembered, or NULL. */
+/* remembered returns what is remembered of the client, or NULL. */
 OUTLINE struct waiting *remembered(const struct packet *p)
 {
-	__u32 first = places(p);
+	__u32 mark = mark_of(p);
+	struct row *r = row_of(mark);
 
+	if (!r)
+		return 0;
 #pragma unroll
 	for (int i = 0; i < PLACES; i++) {
-		__u32 at = first + i;
-		struct waiting *w = map_lookup(&waits, &at);
+		struct waiting *w = &r->at[i];
 
-		if (w && is_its(w, p))
+		if (r->mark[i] == mark && w->client_port == p->client_port && w->client[3] == p->client[3] &&
+		    w->client[2] == p->client[2] && w->client[1] == p->client[1] && w->client[0] == p->client[0] &&
+		    w->local_port == p->door.port)
 			return w;
 	}
 	return 0;
 }
 
-/* vacant returns a place that nobody needs any more, or NULL. */
-OUTLINE struct waiting *vacant(const struct packet *p, __u64 now)
+INLINE void write_down(const struct packet *p, __u32 state, __u64 now, struct waiting *w)
 {
-	__u32 first = places(p);
-
-#pragma unroll
-	for (int i = 0; i < PLACES; i++) {
-		__u32 at = first + i;
-		struct waiting *w = map_lookup(&waits, &at);
-
-		if (w && (w->state == FREE || now - w->since >= (w->state == HANDED ? HANDED_FOR : SILENT_FOR)))
-			return w;
-	}
-	return 0;
-}
-
-OUTLINE void remember(const struct packet *p, __u32 state)
-{
-	__u64 now = ktime_coarse();
-	struct waiting *w = remembered(p);
-
-	if (!w)
-		w = vacant(p, now);
-	if (!w) {
-		p->counted->forgotten++;
-		return;
-	}
-	w->state = FREE; /* until it is whole */
 	__builtin_memcpy(w->client, p->client, 16);
 	__builtin_memcpy(w->local, p->door.addr, 16);
 	w->client_port = p->client_port;
 	w->local_port = p->door.port;
 	w->seq = p->seq;
 	w->ack = p->ack;
+	w->state = state;
 	w->listener = p->listener;
 	w->since = now;
-	w->state = state;
+}
+
+/* remember writes the client down: where it stands, or where nobody does, or
+ * where somebody does that is too old to matter. */
+OUTLINE void remember(const struct packet *p, __u32 state)
+{
+	__u32 mark = mark_of(p);
+	struct row *r = row_of(mark);
+	__u64 now = ktime_coarse();
+	int place = -1;
+
+	if (!r)
+		return;
+#pragma unroll
+	for (int i = PLACES - 1; i >= 0; i--)
+		if (!r->mark[i])
+			place = i;
+#pragma unroll
+	for (int i = 0; i < PLACES; i++)
+		if (r->mark[i] == mark)
+			place = i;
+	if (place < 0) {
+#pragma unroll
+		for (int i = 0; i < PLACES; i++)
+			if (now - r->at[i].since >= (r->at[i].state == SILENT ? SILENT_FOR : HANDED_FOR))
+				place = i;
+	}
+#pragma unroll
+	for (int i = 0; i < PLACES; i++) {
+		if (place == i) {
+			write_down(p, state, now, &r->at[i]);
+			r->mark[i] = mark;
+			return;
+		}
+	}
+	p->counted->forgotten++;
 }
 
 OUTLINE void forget(const struct packet *p)
 {
-	struct waiting *w = remembered(p);
+	__u32 mark = mark_of(p);
+	struct row *r = row_of(mark);
 
-	if (w)
-		w->state = FREE;
+	if (!r)
+		return;
+#pragma unroll
+	for (int i = 0; i < PLACES; i++)
+		if (r->mark[i] == mark)
+			r->mark[i] = 0;
 }
 
 OUTLINE int was_handed(const struct packet *p)
