@@ -157,6 +157,50 @@ func TestFastPathConforms(t *testing.T) {
 	}
 }
 
+// TestFastPathListeners serves several addresses and ports, each its own policy,
+// and counts for each; and one whose answer does not fit, by the sockets.
+func TestFastPathListeners(t *testing.T) {
+	n := network(t)
+	if n == nil {
+		return
+	}
+	dir := publicDir(t)
+	addresses := []string{server4, xdptest.Server4 + ":10843", server6, "[" + xdptest.Server6 + "]:10843"}
+	args := []string{"--fastpath", xdptest.Server}
+	for i, a := range addresses {
+		domain := fmt.Sprintf("number-%d.test", i)
+		path := filepath.Join(dir, fmt.Sprint(i, ".xml"))
+		text := policyOf(domain)
+		if i == 3 {
+			text = text + "<!-- " + strings.Repeat("long ", 140) + "-->" // a veth has no room for it
+		}
+		replace(t, path, text)
+		args = append(args, "--listen", a+"="+path)
+	}
+	s := startFast(t, n, args...)
+	for i, a := range addresses {
+		want, err := os.ReadFile(filepath.Join(dir, fmt.Sprint(i, ".xml")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range i + 1 {
+			if got := ask(t, a); got != string(want)+"\x00" {
+				t.Errorf("%s: %q", a, got)
+			}
+		}
+	}
+	st := statusOf(t, s)
+	for i, l := range st.Listeners {
+		// One more is the service's own.
+		if l.Address != addresses[i] || l.Outcomes["answered"] != uint64(i+2) {
+			t.Errorf("%s, listener %d: %v", l.Address, i, l.Outcomes)
+		}
+	}
+	if c := packets(t, s); c.Answered != 1+2+3 || c.NoRoom != 4 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestFastPathPlayer asks through it as the players do.
 func TestFastPathPlayer(t *testing.T) {
 	n := network(t)

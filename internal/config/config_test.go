@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func TestMistakes(t *testing.T) {
 		{"serve", "[serve]\nlisten = [\"x\", \"localhost:843\", \":843\", \":843\"]\nadmin = \"8430\"\nuser = \"a b\"\nlog = \"loud\"\ndeadline = \"5\"\nmax_connections = 0\nmax_per_address = -1\npublic_port = 70000\nmeta_policy = \"none\"\n", []string{
 			"2:11 serve.listen bad-address", "2:16 serve.listen bad-address", "2:41 serve.listen twice", "3:9 serve.admin bad-address", "4:8 serve.user bad-name", "5:7 serve.log not-a-choice",
 			"6:12 serve.deadline bad-limit", "7:19 serve.max_connections bad-limit", "8:19 serve.max_per_address bad-limit", "9:15 serve.public_port bad-limit", "10:15 serve.meta_policy not-a-choice"}},
+		{"fast path", "[serve]\nfastpath = [\"eth0\", \"a b\", \"off\", \"eth1:native\"]\n", []string{"2:21 serve.fastpath bad-name", "2:28 serve.fastpath not-a-choice", "2:35 serve.fastpath bad-name"}},
 		{"listener", "[[listener]]\npolicy = \"x.xml\"\n[[listener]]\naddress = \"1\"\n", []string{"1:3 listener[1].address missing-key", "4:11 listener[2].address bad-address"}},
 		{"owner without anything", "[[owner]]\n", []string{"1:3 owner[1].name missing-key", "1:3 owner[1].ports missing-key", "1:3 owner[1].domains missing-key"}},
 		{"empty values", "[[owner]]\nname = \"\"\nports = \"\"\ndomains = []\n", []string{"2:8 owner[1].name empty", "3:9 owner[1].ports empty", "4:1 owner[1].domains empty"}},
@@ -124,6 +126,17 @@ func TestMistakes(t *testing.T) {
 				t.Error("errors.As finds no *Mistake")
 			}
 		})
+	}
+}
+
+func TestFastPath(t *testing.T) {
+	for in, want := range map[string][]string{
+		`"eth0:generic"`: {"eth0:generic"}, `["eth0", "eth1"]`: {"eth0", "eth1"}, `"auto"`: {"auto"}, `"off"`: nil,
+	} {
+		c, err := Parse("f.toml", []byte("[serve]\nfastpath = "+in+"\n"))
+		if err != nil || !slices.Equal(c.Serve.FastPath, want) {
+			t.Errorf("%s: %v, %v", in, c, err)
+		}
 	}
 }
 

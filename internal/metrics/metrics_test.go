@@ -21,6 +21,10 @@ func TestCollector(t *testing.T) {
 		Sources: []Source{{Name: "policy.xml", Reloads: 2, Refusals: 1, LastRefused: true, Since: time.Unix(10, 0)}},
 	}
 	s.Listeners[0].Stats.Ended[server.Answered] = 3
+	s.FastPaths = []FastPath{{Interface: "eth0", Mode: "native", Doors: 2}}
+	s.Listeners[0].Fast.Answered = 3
+	results := 0
+	s.Listeners[0].Fast.Each(func(string, uint64) { results++ })
 	c := New(func() Snapshot { return s })
 	problems, err := testutil.CollectAndLint(c)
 	if err != nil {
@@ -29,7 +33,7 @@ func TestCollector(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	if n := testutil.CollectAndCount(c); n != 5+len(server.Outcomes())+5+4 {
+	if n := testutil.CollectAndCount(c); n != 5+len(server.Outcomes())+5+4+1+results {
 		t.Errorf("%d series", n)
 	}
 }

@@ -161,6 +161,7 @@ func TestEverythingIsEscaped(t *testing.T) {
 		Address: evil, Services: []Service{{evil, evil, evil}}, Refused: []RefusedOrigin{{Origin: evil, Why: evil}},
 		Stats: frontdoor.Stats{Backends: []frontdoor.BackendState{{Address: evil, Error: evil}}},
 	}}
+	v.FastPaths = []FastPath{{Interface: evil, Mode: evil}}
 	v.Sources[0] = Source{Name: evil, Files: []string{evil}, Error: evil, Refused: []string{evil}, Warnings: []string{evil}, InService: v.Sources[0].InService,
 		History: []Reload{{Why: evil, Error: evil}, {Refused: []string{evil}, Changes: []Change{{Address: evil, Before: evil, After: evil, Granted: []Term{{evil, []string{evil}}}}}}}}
 	html := page(t, v, "/?from=http://"+"%3Cscript%3E"+"&to=%3Cscript%3E%22:80&at=%3Cscript%3E")
@@ -217,6 +218,20 @@ func TestBytes(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 1 << 40: "1.1 TB", 1<<64 - 1: "18.4 EB"} {
 		if got := Bytes(n); got != want {
 			t.Errorf("%d is written %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestFastPathIsShown(t *testing.T) {
+	v := viewOf(answerOf(t))
+	if html := page(t, v, "/"); strings.Contains(html, "fast path") {
+		t.Error("there is none, and it is shown")
+	}
+	v.FastPaths = []FastPath{{Interface: "eth7", Mode: "native", Doors: 2, Left: 1, SYNs: 12345, Answered: 4321, Passed: 5, Refused: 6}}
+	html := page(t, v, "/")
+	for _, want := range []string{"The fast path", "eth7", "native", "12,345", "4,321", "1 left to the sockets"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is not shown", want)
 		}
 	}
 }
