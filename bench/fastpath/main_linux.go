@@ -28,10 +28,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -92,12 +90,7 @@ func run() error {
 	if err := build(out); err != nil {
 		return err
 	}
-	runtime.LockOSThread() // the child is to die with the thread that started it
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"="+out)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	return cmd.Run()
+	return xdptest.Again(inside, out)
 }
 
 // build compiles what takes part into a folder.

@@ -20,7 +20,8 @@
 // # The order of things
 //
 // Sources are read, with the rights of whoever started it. Sockets are taken:
-// from a predecessor (SIGUSR2), from systemd, or bound. Then user, groups and
+// from a predecessor (SIGUSR2), from systemd, or bound. The fast path, where one
+// is asked for, is taken over or opened, with no door yet. Then user, groups and
 // capabilities are dropped for good, Landlock closes the file system but for
 // the folders that policies, certificates and files are read from, and only
 // then is the first connection accepted. READY is said when every listener accepts.

@@ -215,8 +215,8 @@ func (d *daemon) frontPaths() (files, folders []string) {
 	return files, folders
 }
 
-// backendPorts returns every port that the fronts and the fast path connect to, and whether new
-// sockets stay free: a front with any target and /probe connect to any port,
+// backendPorts returns every port that the fronts and the fast path connect to,
+// and whether new sockets stay free: a front with any target and /probe connect to any port,
 // and the services of a config may have others after a reload.
 func (d *daemon) backendPorts() (ports []uint16, all bool) {
 	all = d.o.Admin != "" && d.o.Probe != nil

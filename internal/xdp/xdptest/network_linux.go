@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -69,6 +70,19 @@ func New() (*Network, error) {
 		return nil, err
 	}
 	return n, n.listen()
+}
+
+// Again runs this program once more, with the same arguments, in namespaces of
+// its own for network and mounts, and with value in its environment under key.
+// It ends when this process does, and all its namespaces hold with it.
+func Again(key, value string) error {
+	runtime.LockOSThread() // what is started dies with the thread that started it
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), key+"="+value)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	return cmd.Run()
 }
 
 // newNamespace returns a new network namespace; it lasts as long as the file.
