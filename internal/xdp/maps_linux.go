@@ -44,8 +44,8 @@ type mapRow struct {
 }
 
 type mapStranger struct {
-	Client [16]byte
-	Count  uint64
+	Client       [16]byte
+	Count, Since uint64
 }
 
 func doorOf(a netip.AddrPort) mapDoor {

@@ -4,6 +4,7 @@ package xdp
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
@@ -13,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -303,10 +305,12 @@ func (p *Path) Stranger() (Stranger, error) {
 		return Stranger{}, fmt.Errorf("the refused: %w", err)
 	}
 	var s Stranger
+	last := slices.MaxFunc(each, func(a, b mapStranger) int { return cmp.Compare(a.Since, b.Since) })
+	if last.Count > 0 {
+		s.Client = netip.AddrFrom16(last.Client).Unmap()
+	}
 	for _, x := range each {
-		if s.Count += x.Count; x.Count > 0 {
-			s.Client = netip.AddrFrom16(x.Client).Unmap()
-		}
+		s.Count += x.Count
 	}
 	return s, nil
 }

@@ -80,6 +80,7 @@ OUTLINE int refuse(const struct packet *p)
 	if (s) {
 		__builtin_memcpy(s->client, p->client, 16);
 		s->count++;
+		s->since = ktime_coarse();
 	}
 	return XDP_DROP;
 }

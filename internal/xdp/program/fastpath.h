@@ -84,6 +84,7 @@ struct row {
 struct stranger {
 	__u32 client[4];
 	__u64 count; /* how many there were */
+	__u64 since; /* when the last one came, as in waiting */
 };
 
 struct {
