@@ -26,7 +26,7 @@ type program struct {
 	prog *ebpf.Program
 }
 
-func newProgram(t *testing.T) *program {
+func newProgram(t testing.TB) *program {
 	t.Helper()
 	need.Root(t)
 	m, prog, err := load(&net.Interface{Name: "none", MTU: 1500, HardwareAddr: ownMAC})
@@ -49,7 +49,7 @@ func newProgram(t *testing.T) *program {
 
 // run gives a segment to the program and returns the verdict with what it made
 // of the segment.
-func (p *program) run(t *testing.T, s segment) (uint32, segment) {
+func (p *program) run(t testing.TB, s segment) (uint32, segment) {
 	t.Helper()
 	if s.dst == nil {
 		s.dst, s.src = ownMAC, clientMAC
@@ -72,7 +72,7 @@ func (p *program) run(t *testing.T, s segment) (uint32, segment) {
 	return verdict, got
 }
 
-func (p *program) set(t *testing.T, doors ...Door) {
+func (p *program) set(t testing.TB, doors ...Door) {
 	t.Helper()
 	if _, err := p.Set(doors); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ var linuxOptions = []byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1,
 var isn uint32 = 0xfffffff0 // so that the numbers wrap
 
 // greet opens a connection and returns the cookie.
-func (p *program) greet(t *testing.T, x pair, options []byte, tags ...uint16) uint32 {
+func (p *program) greet(t testing.TB, x pair, options []byte, tags ...uint16) uint32 {
 	t.Helper()
 	verdict, got := p.run(t, segment{from: x.client, to: x.door, seq: isn, flags: syn, options: options, tags: tags})
 	if verdict != tx || got.flags != syn|ack || got.ack != isn+1 || len(got.data) != 0 {
@@ -184,7 +184,7 @@ func (p *program) exchange(t *testing.T, x pair, tags []uint16, answer []byte, c
 }
 
 // give gives a frame to the program.
-func (p *program) give(t *testing.T, in []byte) (uint32, []byte) {
+func (p *program) give(t testing.TB, in []byte) (uint32, []byte) {
 	t.Helper()
 	o := ebpf.RunOptions{Data: in, DataOut: make([]byte, 2048), Repeat: 1}
 	verdict, err := p.prog.Run(&o)
