@@ -71,7 +71,7 @@ fuzz:
 # minutes that it works; then "go run ./bench -write-docs" writes the page.
 bench:
 	$(GO) run ./bench $(BENCH)
-	$(GO) run ./bench/fastpath
+	$(GO) run ./bench/fastpath $(if $(findstring -quick,$(BENCH)),-rounds 1 -for 500ms)
 
 # bench-fastpath measures serve --fastpath beside sockets, over a veth: BENCH is
 # for its own switches. It takes five minutes, and the same quiet machine.

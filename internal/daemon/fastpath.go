@@ -87,7 +87,8 @@ func (d *daemon) openFastPath(inherited []xdp.Inherited) error {
 	}
 	switch {
 	case d.predecessor != nil:
-		if err != nil || len(paths) == 0 {
+		chosen := slices.Contains(d.o.FastPath, FastPathAuto) // there may have been none
+		if err != nil || len(paths) == 0 && !chosen {
 			f.lost = "the fast path could not be taken over, the sockets serve: restart the service to have it again"
 			d.log.Error(f.lost, "error", err)
 		}
@@ -324,21 +325,28 @@ func (f *fastPath) refresh(ctx context.Context) {
 	if changed && cookies != nil {
 		f.log.Error("the fast path is closed, the sockets serve", "error", cookies, "hint", xdp.Hint(cookies))
 	}
+	var all sync.WaitGroup
 	for _, l := range listeners {
-		err := xdp.Refresh(ctx, l.self(), refreshReads)
-		if ctx.Err() != nil {
-			return
-		}
-		f.mu.Lock()
-		if l.failed = err; err == nil {
-			l.fresh = time.Now()
-		}
-		f.mu.Unlock()
-		if err != nil {
-			f.log.Warn("the fast path's connection to the own socket failed", "address", l.self(), "error", err)
-		}
+		all.Go(func() { l.refresh(ctx) })
 	}
-	f.update()
+	if all.Wait(); ctx.Err() == nil {
+		f.update()
+	}
+}
+
+// refresh connects to the own socket.
+func (l *fastListener) refresh(ctx context.Context) {
+	err := xdp.Refresh(ctx, l.self(), refreshReads)
+	if ctx.Err() != nil {
+		return
+	}
+	l.fast.mu.Lock()
+	defer l.fast.mu.Unlock()
+	if l.failed = err; err == nil {
+		l.fresh = time.Now()
+		return
+	}
+	l.fast.log.Warn("the fast path's connection to the own socket failed", "address", l.self(), "error", err)
 }
 
 // run looks after the paths until ctx ends.

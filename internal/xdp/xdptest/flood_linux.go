@@ -67,7 +67,10 @@ func (n *Network) Flood(ctx context.Context, port uint16, count, rate int) (sent
 	return sent, time.Since(began), nil
 }
 
-const ipAt, tcpAt = 14, 34
+const (
+	ipAt, tcpAt = 14, 34
+	forgedNet   = 198<<24 | 18<<16 // 198.18.0.0/15, which is for tests (RFC 2544)
+)
 
 // forged makes a SYN as a Linux client sends it. Nobody sums it up: no
 // program does, on the way from a veth.
@@ -95,11 +98,10 @@ func (n *Network) forged(port uint16) ([]byte, error) {
 	return b, nil
 }
 
-// vary gives the SYN another source: an address of 198.18.0.0/15, which is for
-// tests (RFC 2544), and a port, none twice among 2^33.
+// vary gives the SYN another source: an address of forgedNet and a port.
 func vary(b []byte, i uint32) {
 	h := i * 0x9e3779b1
-	binary.BigEndian.PutUint32(b[ipAt+12:], 198<<24|18<<16|h&0x1ffff)
+	binary.BigEndian.PutUint32(b[ipAt+12:], forgedNet|h&0x1ffff)
 	binary.BigEndian.PutUint16(b[tcpAt:], uint16(1024+h>>17))
 	binary.BigEndian.PutUint32(b[tcpAt+4:], h)
 }
