@@ -60,9 +60,9 @@ With --front it stands before a service on the service's own port: policy
 requests are answered there, pages of a permitted origin get a WebSocket to
 the service (for Ruffle), and everything else reaches the service untouched.
 
-With --fastpath it answers from the network driver, on Linux, before there is
-a connection: the most there can be, and the least that a flood can do. What is
-no plain request still reaches the sockets. See docs/fastpath.md.
+With --fastpath plain exchanges are answered from the network driver, on Linux,
+without a socket: for crowds, and against floods. Everything else reaches the
+sockets as ever. See docs/fastpath.md for what the system must allow.
 
 Started as root, it becomes the user port843, or nobody, once the port is
 open, keeps no capability, and closes the file system to itself.
@@ -106,7 +106,7 @@ config is refused; 2 used wrongly, or it could not begin.`,
 	fl.Uint16Var(&f.publicPort, "public-port", 0, "the `port` that clients see, where something redirects it to --listen")
 	fl.StringVar(&f.engine, "engine", server.EngineAuto.String(), "serve with this engine: `auto|portable|native`; native is Linux's, and what auto takes there")
 	fl.StringSliceVar(&f.tune, "tune", nil, "turn `SWITCHES` of the native engine on, or off with no- before them: quick-close, one-segment, lazy-ack, defer-accept, low-water; their prices stand in docs/engine.md")
-	fl.StringSliceVar(&f.fastPath, "fastpath", nil, "answer in the driver of `IFACE|auto|off`: interfaces, each with :generic behind it to go without its driver's help; auto takes what works and goes on without where nothing does (default off)")
+	fl.StringSliceVar(&f.fastPath, "fastpath", nil, "answer plain exchanges in the driver of `IFACE|auto|off`; IFACE:generic goes without the driver's help; auto takes the cards that work, and none where none does; repeatable (default off)")
 	f.front.register(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("fastpath", completeInterfaces) // it fails for a flag that is not there
 	return cmd
