@@ -29,8 +29,9 @@ type booted struct {
 }
 
 // boot starts systemd on the machine and waits until it has started what is
-// enabled there.
-func (m *machine) boot(t *testing.T) *booted {
+// enabled there. The container gets the capabilities named beside its usual
+// ones.
+func (m *machine) boot(t *testing.T, capabilities ...string) *booted {
 	t.Helper()
 	b := &booted{machine: m, log: &bytes.Buffer{}, cgroups: ownCgroups(t)}
 	// The container joins control groups of its own, so that all of it can be
@@ -38,8 +39,9 @@ func (m *machine) boot(t *testing.T) *booted {
 	script := "for d in " + strings.Join(b.cgroups, " ") + `; do echo $$ > $d/cgroup.procs || exit; done; exec "$@"`
 	b.cmd = exec.Command("/bin/sh", "-c", script, "sh", need.Tool(t, "systemd-nspawn"),
 		"--quiet", "--register=no", "--keep-unit", "--settings=no", "--console=pipe", "--boot", "--machine=port843-test",
-		// The container's own filter of system calls leaves Landlock out.
-		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+		// The container's own filter of system calls leaves Landlock and eBPF out.
+		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self bpf",
+		"--capability="+strings.Join(capabilities, ","),
 		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--directory="+m.disk)
 	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
