@@ -70,6 +70,7 @@ var languages = map[string]string{
 	"go":      "it is parsed, and what it names exists",
 	"yaml":    "read by the tool that it is for, where a command of the page does so",
 	"html":    "nothing",
+	"ini":     "a real systemd runs the unit with it, in the tests of the packages",
 	"nginx":   "it is loaded by nginx, where a command of the page does so",
 	"text":    "nothing",
 }
