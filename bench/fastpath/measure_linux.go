@@ -16,6 +16,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/port843/port843/bench/internal/procs"
 	"github.com/port843/port843/bench/internal/tally"
 	"github.com/port843/port843/internal/xdp/xdptest"
 )
@@ -151,7 +152,7 @@ func (c *contender) meter(pid int) (m meter, err error) {
 	if m.busy, err = busy(); err != nil {
 		return m, err
 	}
-	if m.process, err = processTime(pid); err != nil || !c.fast {
+	if m.process, err = new(procs.Cage).Used([]int{pid}); err != nil || !c.fast {
 		return m, err
 	}
 	m.program, m.packets, err = programTime()
@@ -178,21 +179,6 @@ func busy() (time.Duration, error) {
 		sum += time.Duration(n) * tick
 	}
 	return sum, nil
-}
-
-// processTime is a process's, its threads' with it (proc(5)).
-func processTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(f) < 13 {
-		return 0, errors.New("/proc/PID/stat: not understood")
-	}
-	user, err1 := strconv.Atoi(f[11])
-	system, err2 := strconv.Atoi(f[12])
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 
 // programTime is the kernel's account of the newest program of ours.
