@@ -63,7 +63,9 @@ const (
 )
 
 func newClients(connections int) clients {
-	n := bits.Len(uint(min(max(connections, 2), maxBuckets) - 1))
+	// The power of two below the number of connections, so that full buckets
+	// hold one or two clients.
+	n := bits.Len(uint(min(max(connections, 2), maxBuckets))) - 1
 	return clients{buckets: make([]clientRef, 1<<n), shift: uint8(64 - n), secret: rand.Uint64() | 1}
 }
 
