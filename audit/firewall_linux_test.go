@@ -2,10 +2,9 @@ package audit_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -56,34 +55,15 @@ var firewallCases = []firewallCase{
 	{"198.51.100.1:843", audit.Unreachable, [2]int{-1, -1}}, // no route
 }
 
-const namespaceMark = "PORT843_IN_NAMESPACE"
-
-// TestFirewallStates runs itself again in a network namespace of its own, where
-// root sets up the firewall, and then gives up all its rights before it asks.
+// TestFirewallStates sets up a firewall as root, and gives up all its rights
+// before it asks.
 func TestFirewallStates(t *testing.T) {
-	if os.Getenv(namespaceMark) != "" {
-		inNamespace(t)
-		return
-	}
-	need.Root(t)
 	need.Tool(t, "nft")
 	need.Tool(t, "ip")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFirewallStates$", "-test.v")
-	cmd.Env = append(os.Environ(), namespaceMark+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		if strings.Contains(string(out), "namespace lacks") {
-			need.Kernel(t, "nftables with reject, or veth")
-		}
-		t.Fatalf("%v\n%s", err, out)
+	if !need.Namespace(t, "") {
+		return
 	}
-	t.Logf("%s", out)
-}
-
-func inNamespace(t *testing.T) {
 	for _, args := range [][]string{
-		{need.Tool(t, "ip"), "link", "set", "lo", "up"},
 		{need.Tool(t, "ip"), "link", "add", "a843", "type", "veth", "peer", "name", "b843"},
 		{need.Tool(t, "ip"), "addr", "add", "192.0.2.1/24", "dev", "a843"},
 		{need.Tool(t, "ip"), "link", "set", "a843", "up"},
@@ -91,7 +71,7 @@ func inNamespace(t *testing.T) {
 		{need.Tool(t, "nft"), firewallRules},
 	} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("the namespace lacks: %v: %v: %s", args, err, out)
+			need.Kernel(t, fmt.Sprintf("veth, or nftables with reject: %v: %v: %s", args, err, out))
 		}
 	}
 	good := audittest.All()[0]

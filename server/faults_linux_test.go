@@ -235,7 +235,9 @@ func TestFaultsAtStart(t *testing.T) {
 		if failing == "epoll_create1" {
 			return -1, unix.EMFILE
 		}
-		return linux.newEpoll()
+		fd, errno := linux.newEpoll()
+		open[fd] = true
+		return fd, errno
 	}
 	k.noLinger = func(fd int) syscall.Errno {
 		open[fd] = true
@@ -266,6 +268,7 @@ func TestFaultsAtStart(t *testing.T) {
 	if s.native, err = newEngine(s, &k); err != nil {
 		t.Fatal(err)
 	}
+	clear(open) // the engine keeps its own
 	ln, err := Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -277,6 +280,9 @@ func TestFaultsAtStart(t *testing.T) {
 		}
 	}
 	failing = ""
+	if len(open) == 0 {
+		t.Error("no descriptor was seen")
+	}
 	for fd := range open {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {
 			t.Errorf("descriptor %d is left behind", fd)

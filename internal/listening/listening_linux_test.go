@@ -15,10 +15,7 @@ import (
 	"github.com/port843/port843/internal/need"
 )
 
-const (
-	stageMark = "PORT843_LISTENING_STAGE"
-	holdMark  = "PORT843_LISTENING_HOLD"
-)
+const holdMark = "PORT843_LISTENING_HOLD"
 
 // TestMain lets the test binary be a process that listens on 843 until its
 // standard input ends.
@@ -76,24 +73,11 @@ func startHolder(t *testing.T, addr string, flags uintptr) {
 // TestFind looks for listeners in a network namespace of its own, as root and
 // then without rights.
 func TestFind(t *testing.T) {
-	if os.Getenv(stageMark) != "" {
-		stage(t)
-		return
-	}
-	need.Root(t)
 	need.Tool(t, "ip")
 	need.Tool(t, "nft")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFind$", "-test.v")
-	cmd.Env = append(os.Environ(), stageMark+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if !need.Namespace(t, "") {
+		return
 	}
-}
-
-func stage(t *testing.T) {
-	run(t, need.Tool(t, "ip"), "link", "set", "lo", "up")
 	startHolder(t, "127.0.0.1:843", 0)
 	startHolder(t, "0.0.0.0:943", 0)
 	startHolder(t, "127.0.0.1:8430", 0) // what "findstr :843" takes for 843
