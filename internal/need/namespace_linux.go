@@ -15,9 +15,9 @@ const inNamespace = "PORT843_TEST_NAMESPACE"
 // Namespace runs the test again, alone, in a network namespace of its own with
 // nothing but a loopback interface that is up, and with hosts as /etc/hosts
 // where that is not empty. It returns true there, and false in the process
-// that asked, which then has the result and returns, or is skipped where the
-// test was skipped there. The namespace ends with
-// its process, so there is nothing to remove. It asks for root.
+// that asked, which then has the result and returns; it is skipped where the
+// test was skipped there. The namespace ends with its process, so there is
+// nothing to remove. It asks for root.
 //
 //	if !need.Namespace(t, "127.0.0.2 game.example.net\n") {
 //		return
